@@ -1,0 +1,33 @@
+# make run   build the environment, run the default study cell, print its table
+# make test  build the environment, check notebooks, package and their agreement
+# make lab   open the notebooks in JupyterLab
+# Another Python or environment: make run PYTHON=python3.12 VENV=~/envs/ndaug
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+CELL = reports/runs/digits/10/0
+
+.PHONY: run test lab sync
+
+$(VENV)/.ready: settings.ini setup.py
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install -q -e '.[dev]'
+	touch $@
+
+run: $(VENV)/.ready
+	$(BIN)/papermill nbs/run.ipynb out.ipynb -k python3 -p frac 10 --log-output --no-progress-bar
+	@$(BIN)/python -c "from ndaug.study import read_cell, results_table; print(results_table(read_cell('$(CELL)')).to_string())"
+	@echo "open $(CURDIR)/out.ipynb (make lab), records are in $(CURDIR)/$(CELL)"
+
+# two notebooks at a time with one thread each: more threads than cores is far slower
+test: $(VENV)/.ready
+	OMP_NUM_THREADS=1 $(BIN)/nbdev_test --n_workers 2 --do_print --timing
+	$(BIN)/pytest -q tests
+
+lab: $(VENV)/.ready
+	$(BIN)/jupyter lab nbs
+
+# after editing a notebook: modules from notebooks, notebooks without clutter
+sync: $(VENV)/.ready
+	$(BIN)/nbdev_export
+	$(BIN)/nbdev_clean

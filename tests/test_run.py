@@ -1,0 +1,81 @@
+"nbs/run.ipynb under papermill, as a user runs it."
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from conftest import ROOT
+from ndaug.core import RECORD_FIELDS
+from ndaug.study import ARMS
+
+
+def papermill(tmp, cwd=ROOT, **params):
+    args = [a for k, v in params.items() for a in ("-p", k, str(v))]
+    return subprocess.run([sys.executable, "-m", "papermill", str(ROOT/"nbs"/"run.ipynb"), str(tmp/"out.ipynb"), "-k", "python3", "--no-progress-bar", *args],
+                          capture_output=True, text=True, cwd=cwd)
+
+
+def without_times(path):
+    return {k: v for k, v in json.loads(path.read_text()).items() if not k.startswith("seconds")}
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory, cache):
+    "All arms of one cell, with parameters that are not the defaults."
+    d = tmp_path_factory.mktemp("run")
+    r = papermill(d, protocol="smoke", frac=20, seed=3, out=d/"runs")
+    assert r.returncode == 0, r.stderr[-3000:]
+    return d
+
+
+def test_parameters_reach_the_records(ran):
+    for arm in ARMS:
+        rec = json.loads((ran/"runs"/"digits"/"20"/"3"/f"{arm}.json").read_text())
+        assert not set(RECORD_FIELDS) - set(rec)
+        assert (rec["dataset"], rec["frac"], rec["seed"], rec["arm"], rec["protocol"]) == ("digits", 20, 3, arm, "smoke")
+        assert (rec["n_train"], rec["n_synthetic"]) == (252, 0 if arm == "ORIG" else 252)
+        assert 0 <= rec["test_accuracy"] <= 100 and rec["versions"]["torch"]
+        assert rec["fid"]["inception"] is None and "weights are not at" in rec["fid_detail"]["inception"]["reason"]
+
+
+def test_executed_notebook_shows_table_and_figures(ran):
+    outputs = [o for c in json.loads((ran/"out.ipynb").read_text())["cells"] for o in c.get("outputs", [])]
+    assert sum("image/png" in o.get("data", {}) for o in outputs) >= 3
+    html = "".join("".join(o["data"].get("text/html", "")) for o in outputs if "data" in o)
+    assert all(arm in html for arm in ARMS) and "test %" in html
+    assert (ran/"out.ipynb").stat().st_size < 1_000_000
+
+
+def test_same_seed_same_record_in_a_fresh_process_and_folder(ran, tmp_path):
+    "The default records are relative to the folder of the command."
+    r = papermill(tmp_path, cwd=tmp_path, protocol="smoke", frac=20, seed=3, arms="CDCGAN,ORIG")
+    assert r.returncode == 0, r.stderr[-3000:]
+    for arm in ("ORIG", "CDCGAN"):
+        again, first = (without_times(f/"digits"/"20"/"3"/f"{arm}.json") for f in (tmp_path/"reports"/"runs", ran/"runs"))
+        assert again == first
+
+
+@pytest.mark.parametrize("params, words", [
+    (dict(proticol="smoke"), "did you mean 'protocol'?"),
+    (dict(dataset="minst"), "dataset='minst' is unknown"),
+    (dict(frac=101), "frac=101 will not do"),
+    (dict(data_dir="/no/such/folder", dataset="mnist"), "data_dir='/no/such/folder' is not a folder"),
+])
+def test_bad_input_ends_with_one_sentence_and_no_record(tmp_path, params, words):
+    r = papermill(tmp_path, out=tmp_path/"runs", **params)
+    assert r.returncode != 0
+    assert words in r.stderr.strip().splitlines()[-1]
+    assert not (tmp_path/"runs").exists()
+
+
+def test_npz_of_colour_images_runs(tmp_path, cache):
+    rng = np.random.default_rng(0)
+    y = np.arange(120) % 3
+    x = rng.integers(0, 100, (120, 32, 32, 3), dtype=np.uint8)
+    x[np.arange(120), :, :, y] += 150  # red, green or blue
+    np.savez(tmp_path/"rgb.npz", x=x, y=y)
+    r = papermill(tmp_path, dataset=tmp_path/"rgb.npz", frac=50, arms="ORIG,CDCVAE", protocol="smoke", out=tmp_path/"runs")
+    assert r.returncode == 0, r.stderr[-3000:]
+    rec = json.loads((tmp_path/"runs"/"rgb"/"50"/"0"/"CDCVAE.json").read_text())
+    assert (rec["dataset"], rec["n_train"], rec["n_synthetic"], rec["n_test"]) == ("rgb", 42, 42, 18)
