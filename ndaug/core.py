@@ -91,9 +91,9 @@ def save_tensors(
     **meta, # what a reader should know, anything JSON can hold
 )->None:
     "Write tensors and their description as safetensors, whole or not at all."
-    from safetensors.torch import save_file
-    tensors = {k: v.detach().cpu().contiguous() for k,v in tensors.items()}
-    with replacing(path) as tmp: save_file(tensors, tmp, {k: json.dumps(v) for k,v in meta.items()})
+    from safetensors.torch import save
+    data = save({k: v.detach().cpu().contiguous() for k,v in tensors.items()}, {k: json.dumps(v) for k,v in meta.items()})
+    with replacing(path) as tmp: tmp.write_bytes(data)
 
 def load_tensors(
     path:str|Path, # a file of `save_tensors`

@@ -102,7 +102,7 @@ def load_torchvision(
             try: ds = cls(root, train=train, download=True)
             except (OSError, RuntimeError) as e:
                 hint = f" Or give the folder of images {str(root/name)!r} as dataset." if (root/name).is_dir() else ""
-                raise ValueError(f"dataset={name!r} is not in {str(root)!r} and could not be downloaded ({e}): connect to the network, or point data_dir at a folder that has it.{hint}") from None
+                raise ValueError(f"dataset={name!r} is not in {str(root)!r} and could not be downloaded ({' '.join(str(e).split())}): connect to the network, or point data_dir at a folder that has it.{hint}") from None
         x = torch.as_tensor(ds.data)
         x = x[:, None] if x.ndim == 3 else x.permute(0, 3, 1, 2).contiguous()
         names = tuple("0123456789") if name == "mnist" else tuple(ds.classes)

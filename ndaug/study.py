@@ -36,7 +36,7 @@ class Protocol:
     name: str
     classifier: Schedule
     gen_epochs: int             # of CDCVAE and CDCGAN
-    gen_steps: tuple|None=None  # at least and at most so many updates of them
+    max_steps: int|None=None    # at most so many updates of them
     domain: Schedule|None=None  # of the domain features; None: their own
 
     def steps(self,
@@ -45,13 +45,12 @@ class Protocol:
     )->int:
         "How many updates a generator makes."
         steps = self.gen_epochs*batches_per_epoch(n, min(n, bs))
-        lo, hi = self.gen_steps or (0, steps)
-        return min(max(steps, lo), hi)
+        return min(steps, self.max_steps or steps)
 
 PROTOCOLS = {p.name: p for p in (
     Protocol("report", Schedule(), gen_epochs=500),
-    Protocol("quick", Schedule(epochs=20, bs=32, lr=2e-3, one_cycle=True, validate="last"), gen_epochs=150, gen_steps=(300, 5000)),
-    Protocol("smoke", Schedule(epochs=2, bs=64, lr=2e-3, one_cycle=True), gen_epochs=1, gen_steps=(4, 4),
+    Protocol("quick", Schedule(epochs=16, bs=32, lr=2e-3, one_cycle=True, validate="last"), gen_epochs=150, max_steps=5000),
+    Protocol("smoke", Schedule(epochs=2, bs=64, lr=2e-3, one_cycle=True), gen_epochs=4, max_steps=4,
              domain=Schedule(epochs=1, bs=64, lr=2e-3, one_cycle=True, validate="last")))}
 
 # %% ../nbs/08_study.ipynb #b118e6e6
@@ -80,7 +79,15 @@ def _listed(name, value, allowed):
     return tuple(a for a in allowed if a in names)
 
 def read_params(
-    dataset="digits", frac=10, seed=0, arms="all", protocol="quick", features="auto", data_dir="", out="reports/runs", device="auto",
+    dataset="digits", # as for `load`
+    frac=10, # whole percentage, 1 to 100
+    seed=0, # whole number, 0 or more
+    arms="all", # or some of `ARMS`, separated by commas
+    protocol="quick", # a key of `PROTOCOLS`
+    features="auto", # "domain", "inception", both separated by a comma, or "auto"
+    data_dir="", # as for `data_root`
+    out="reports/runs", # folder of the records
+    device="auto", # as for `pick_device`
 )->Params:
     "Check what a user gave. `ValueError` naming the value and what is allowed."
     dataset = str(dataset)
@@ -97,8 +104,9 @@ PARAMS = ("dataset", "frac", "seed", "arms", "protocol", "features", "data_dir",
 def check_names(
     variables:dict, # the notebook's `globals()`, right after its parameters
 )->dict: # the parameters among them
-    "Refuse a misspelt parameter: papermill would only warn."
+    "Refuse a misspelt parameter: papermill would only warn. In a session that has run before, where other variables abound, only look."
     from types import ModuleType
+    if "given" in variables: return {k: variables[k] for k in PARAMS if k in variables}
     given = {k: v for k,v in variables.items() if not k.startswith("_") and not callable(v) and not isinstance(v, ModuleType) and k not in ("In", "Out", "exit", "quit")}
     for k in given:
         if k not in PARAMS:
@@ -111,6 +119,7 @@ def check_names(
 class Cell:
     "One data set, size and seed, opened: what its arms have in common."
     params: Params
+    data: tuple     # pool and test set, as from `load`
     split: Split
     train: ImageSet # the subset
 
@@ -139,8 +148,7 @@ class Cell:
             try: found["inception"] = inception(inception_weights(download="inception" in f), device)
             except ValueError as e: found["inception"] = str(e)
         if "auto" in f or "domain" in f:
-            s0 = self.split if self.params.seed == 0 else split(*load(self.params.dataset, self.params.data_dir), 0)
-            found["domain"] = domain(s0, self.params.protocol.domain, device)
+            found["domain"] = domain(self.split if self.params.seed == 0 else split(*self.data, 0), self.params.protocol.domain, device)
         return found
 
     @cached_property
@@ -181,8 +189,9 @@ def open_cell(
     params:Params, # as from `read_params`
 )->Cell:
     "Load the data, split and cut it, and look at the records that are there. `ValueError` for whatever will not do."
-    s = split(*load(params.dataset, params.data_dir), params.seed)
-    cell = Cell(params, s, subset(s.train, params.frac))
+    data = load(params.dataset, params.data_dir)
+    s = split(*data, params.seed)
+    cell = Cell(params, data, s, subset(s.train, params.frac))
     if len(cell.train) < 2: raise ValueError(f"frac={params.frac} keeps {len(cell.train)} image of {cell.name}: give a larger one.")
     for arm in params.arms: done(cell, arm)
     return cell
@@ -312,7 +321,7 @@ def plot_results(
     orig = dict(zip(arms, acc)).get("ORIG")
     fig, axs = plt.subplots(1, 2, figsize=(10, .45*len(arms) + 1.4), sharey=True, layout="constrained")
     axs[0].barh(arms, acc, color=[COLORS[a] for a in arms])
-    for a,v in zip(arms, acc): axs[0].text(v - 1, a, f"{v:.2f}", va="center", ha="right", color="white")
+    for a,v in zip(arms, acc): axs[0].text(v + (-1 if v > 25 else 1), a, f"{v:.2f}", va="center", ha="right" if v > 25 else "left", color="white" if v > 25 else "black")
     axs[0].axvline(chance(records[0]), color="k", ls=":"); axs[0].text(chance(records[0]) + .5, -.75, "chance", fontsize=8)
     axs[0].set(xlim=(0, 100), xlabel="test accuracy (%)"); axs[0].invert_yaxis()
     if orig is not None:

@@ -7,7 +7,7 @@ __all__ = ['VGGConfig', 'VGG', 'BatchLoader', 'learner', 'logits_of', 'SelectBes
            'accuracy_of', 'domain_schedule', 'domain']
 
 # %% ../nbs/07_vgg.ipynb #6e4c7612
-import hashlib, math
+import hashlib, math, warnings
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -15,14 +15,16 @@ from functools import partial
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from fastai.callback.core import Callback, CancelValidException
-from fastai.callback.schedule import ParamScheduler # gives Learner its lr_find and fit_one_cycle
-from fastai.callback.progress import ProgressCallback # shows a bar with the time left
-from fastai.data.core import DataLoaders
-from fastai.data.load import DataLoader
-from fastai.learner import Learner
-from fastai.metrics import accuracy
-from fastai.optimizer import OptimWrapper
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore", FutureWarning) # fastai 2.8 uses torch.jit, of which torch warns at every import
+    from fastai.callback.core import Callback, CancelValidException
+    from fastai.callback.schedule import ParamScheduler # gives Learner its lr_find and fit_one_cycle
+    from fastai.callback.progress import ProgressCallback # shows a bar with the time left
+    from fastai.data.core import DataLoaders
+    from fastai.data.load import DataLoader
+    from fastai.learner import Learner
+    from fastai.metrics import accuracy
+    from fastai.optimizer import OptimWrapper
 
 from .core import cache_dir, load_tensors, save_tensors, set_seed
 from .data import ImageSet
@@ -183,8 +185,8 @@ def accuracy_of(
 def domain_schedule(
     n:int, # images in the training split
 )->Schedule:
-    "2 epochs of one-cycle, and for small sets as many as make 12,000 images."
-    return Schedule(epochs=max(2, math.ceil(12_000/n)), bs=64, lr=2e-3, one_cycle=True, validate="last")
+    "2 epochs of one-cycle, and for small sets as many as make 6,000 images."
+    return Schedule(epochs=max(2, math.ceil(6_000/n)), bs=64, lr=2e-3, one_cycle=True, validate="last")
 
 class _Domain(nn.Module):
     "256 pooled features and class scores of a trained VGG, for bytes."
