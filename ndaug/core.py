@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['RECORD_FIELDS', 'derive_seed', 'generator', 'set_seed', 'pick_device', 'replacing', 'write_json', 'save_tensors',
-           'load_tensors', 'cache_dir', 'file_sha256', 'commit', 'cpu_name', 'environment', 'record_path',
+           'load_tensors', 'cache_dir', 'tidy', 'file_sha256', 'commit', 'cpu_name', 'environment', 'record_path',
            'read_record']
 
 # %% ../nbs/00_core.ipynb #7d30856b
@@ -107,6 +107,13 @@ def load_tensors(
 def cache_dir()->Path: # not made yet
     "Where downloads and trained feature extractors are kept: `$NDAUG_CACHE`, else `ndaug` in the user's cache folder."
     return Path(os.environ.get("NDAUG_CACHE") or Path(os.environ.get("XDG_CACHE_HOME") or Path.home()/".cache")/"ndaug").expanduser()
+
+def tidy(
+    path:str|Path,
+)->str: # as a shell takes it
+    "A path for messages and records: the home folder as ~, since records are shared."
+    path, home = Path(path), Path.home()
+    return f"~/{path.relative_to(home)}" if path.is_relative_to(home) else str(path)
 
 def file_sha256(
     path:str|Path, # an existing file

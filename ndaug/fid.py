@@ -15,7 +15,7 @@ from typing import Callable, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from .core import cache_dir, file_sha256, replacing
+from .core import cache_dir, file_sha256, replacing, tidy
 
 # %% ../nbs/06_fid.ipynb #c6367857
 class Stats(NamedTuple):
@@ -91,9 +91,9 @@ def inception_weights(
     if not f.is_file() and not given and download:
         try:
             with replacing(f) as tmp: torch.hub.download_url_to_file(INCEPTION_URL, str(tmp), hash_prefix=sha256)
-        except (OSError, RuntimeError) as e: raise ValueError(f"Inception weights could not be downloaded ({e}): put {INCEPTION_URL} at {f}, or set NDAUG_INCEPTION to its path.") from None
-    if not f.is_file(): raise ValueError(f"Inception weights are not at {str(f)!r}: give features='inception' to download them, or set NDAUG_INCEPTION to their path.")
-    if (got := file_sha256(f)) != sha256: raise ValueError(f"Inception weights at {str(f)!r} have SHA-256 {got[:16]}..., expected {sha256[:16]}...: the file is not the published one, or cut short; fetch it again from {INCEPTION_URL}.")
+        except (OSError, RuntimeError) as e: raise ValueError(f"Inception weights could not be downloaded ({e}): put {INCEPTION_URL} at {tidy(f)}, or set NDAUG_INCEPTION to its path.") from None
+    if not f.is_file(): raise ValueError(f"Inception weights are not at {tidy(f)}: give features='inception' to download them, or set NDAUG_INCEPTION to their path.")
+    if (got := file_sha256(f)) != sha256: raise ValueError(f"Inception weights at {tidy(f)} have SHA-256 {got[:16]}..., expected {sha256[:16]}...: the file is not the published one, or cut short; fetch it again from {INCEPTION_URL}.")
     return f
 
 class _Inception(nn.Module):
