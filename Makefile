@@ -5,6 +5,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
+SHELL = /bin/bash -o pipefail
 CELL = reports/runs/digits/10/0
 
 .PHONY: run test lab sync
@@ -15,7 +16,7 @@ $(VENV)/.ready: settings.ini setup.py
 	touch $@
 
 run: $(VENV)/.ready
-	$(BIN)/papermill nbs/run.ipynb out.ipynb -k python3 -p frac 10 --log-output --no-progress-bar
+	$(BIN)/papermill nbs/run.ipynb out.ipynb -k python3 -p frac 10 --log-output --no-progress-bar 2>&1 | grep --line-buffered -vE '^(<|Executing Cell|Ending Cell|\[IPKernelApp\]|$$)'
 	@$(BIN)/python -c "from ndaug.study import read_cell, results_table; print(results_table(read_cell('$(CELL)')).to_string())"
 	@echo "open $(CURDIR)/out.ipynb (make lab), records are in $(CURDIR)/$(CELL)"
 

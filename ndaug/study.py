@@ -339,7 +339,7 @@ def plot_images(
     import matplotlib.pyplot as plt
     from PIL import Image
     arms = [a for a in cell.params.arms if a != "AUGORIG"] # which shows the originals again
-    fig, axs = plt.subplots(-(-len(arms)//3), min(3, len(arms)), figsize=(3.2*min(3, len(arms)), 3.4*-(-len(arms)//3)), squeeze=False, layout="constrained")
+    fig, axs = plt.subplots(-(-len(arms)//3), min(3, len(arms)), figsize=(2.8*min(3, len(arms)), 3*-(-len(arms)//3)), squeeze=False, layout="constrained")
     for ax in axs.flat: ax.axis("off")
     for ax,a in zip(axs.flat, arms): ax.imshow(Image.open(cell.path(a).with_suffix(".png")), cmap="gray", vmin=0, vmax=255); ax.set_title(a)
     return fig
@@ -350,7 +350,7 @@ def plot_losses(
     "Losses of the generators, and the classifier's training loss, per epoch. None if nothing was trained."
     import matplotlib.pyplot as plt
     gens = [r for r in records if r["losses"]]
-    fig, axs = plt.subplots(1, len(gens) + 1, figsize=(4*(len(gens) + 1), 3), squeeze=False, layout="constrained")
+    fig, axs = plt.subplots(1, len(gens) + 1, figsize=(3.3*(len(gens) + 1), 2.6), squeeze=False, layout="constrained")
     for ax,r in zip(axs[0], gens):
         for k,v in r["losses"].items(): ax.plot(range(1, len(v)+1), v, label=k)
         ax.set(title=r["arm"], xlabel="epoch", ylabel="nats per image"); ax.legend(fontsize=8)
