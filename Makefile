@@ -26,7 +26,7 @@ test: $(VENV)/.ready
 	$(BIN)/pytest -q tests
 
 lab: $(VENV)/.ready
-	$(BIN)/jupyter lab nbs
+	$(BIN)/jupyter lab --ServerApp.root_dir='$(CURDIR)' --LabApp.default_url=/lab/tree/nbs/run.ipynb
 
 # after editing a notebook: modules from notebooks, notebooks without clutter
 sync: $(VENV)/.ready

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .nets import Decoder, Encoder, adam
+from .nets import Decoder, Encoder, NetConfig, adam
 
 # %% ../nbs/04_cdcgan.ipynb #7e3fd60e
 def d_loss(
@@ -31,11 +31,12 @@ def g_loss(
 # %% ../nbs/04_cdcgan.ipynb #5a8f1141
 @dataclass(frozen=True)
 class CDCGANConfig:
-    "The optimisers' settings."
+    "Settings of training and networks."
     lr_d:float = 2e-4   # section 3
     lr_g:float = 1e-3   # the reference implementation: five times D's
     beta1:float = .5    # section 3
     bs:int = 64         # the reference implementation
+    net:NetConfig = NetConfig() # widths of both stacks
 
 class CDCGAN(nn.Module):
     "Generator and discriminator with their optimisers."
@@ -46,7 +47,7 @@ class CDCGAN(nn.Module):
         device="cpu",
     ):
         super().__init__()
-        self.G, self.D, self.bs = Decoder(shape, n_classes), Encoder(shape, n_classes, 1), cfg.bs
+        self.G, self.D, self.bs = Decoder(shape, n_classes, cfg.net), Encoder(shape, n_classes, 1, cfg.net), cfg.bs
         self.to(device, memory_format=torch.channels_last)
         self.opt_g = adam(self.G.parameters(), lr=cfg.lr_g, betas=(cfg.beta1, .999))
         self.opt_d = adam(self.D.parameters(), lr=cfg.lr_d, betas=(cfg.beta1, .999))

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .nets import Decoder, Encoder, adam
+from .nets import Decoder, Encoder, NetConfig, adam
 
 # %% ../nbs/05_cdcvae.ipynb #b13f7543
 def kl_term(
@@ -40,10 +40,11 @@ def elbo(
 # %% ../nbs/05_cdcvae.ipynb #6e97e966
 @dataclass(frozen=True)
 class CDCVAEConfig:
-    "The optimiser's settings."
+    "Settings of training and networks."
     lr:float = 1e-3     # Adam's default
     beta1:float = .5    # section 3
     bs:int = 64         # the reference implementation
+    net:NetConfig = NetConfig() # widths of both stacks
 
 class CDCVAE(nn.Module):
     "Encoder and decoder with their optimiser."
@@ -54,8 +55,8 @@ class CDCVAE(nn.Module):
         device="cpu",
     ):
         super().__init__()
-        self.decoder, self.bs = Decoder(shape, n_classes), cfg.bs
-        self.encoder = Encoder(shape, n_classes, 2*self.decoder.z_dim)
+        self.decoder, self.bs = Decoder(shape, n_classes, cfg.net), cfg.bs
+        self.encoder = Encoder(shape, n_classes, 2*self.decoder.z_dim, cfg.net)
         self.to(device, memory_format=torch.channels_last)
         self.opt = adam(self.parameters(), lr=cfg.lr, betas=(cfg.beta1, .999))
 

@@ -8,7 +8,7 @@ __all__ = ['IMAGE_FILES', 'SIZES', 'DATASETS', 'N_TRAIN', 'FRACS', 'ImageSet', '
            'subset', 'check_nested']
 
 # %% ../nbs/01_data.ipynb #91e5efce
-import difflib, hashlib, os
+import hashlib, os, zipfile
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .core import cache_dir, generator
+from .core import cache_dir, did_you_mean, generator
 
 # %% ../nbs/01_data.ipynb #7e4a912e
 @dataclass(frozen=True, eq=False)
@@ -115,16 +115,25 @@ SIZES = range(16, 65, 4) # what the networks take: halved twice, and small enoug
 
 def _class_files(root:Path)->dict[str, list[Path]]:
     "Class name -> image files, both sorted, so that the order does not depend on the file system."
-    dirs = sorted(d for d in root.iterdir() if d.is_dir() and not d.name.startswith("."))
-    return {d.name: sorted(f for f in d.iterdir() if f.suffix.lower() in IMAGE_FILES) for d in dirs}
+    def visible(d): return sorted(f for f in d.iterdir() if not f.name.startswith("."))
+    return {d.name: [f for f in visible(d) if f.suffix.lower() in IMAGE_FILES] for d in visible(root) if d.is_dir()}
 
-def _read(f:Path):
+def _read(f:Path, size:int|None=None, mode:str="RGB"):
+    "(width, height), grey or not, and with a size the picture itself, as an array."
     from PIL import Image, ImageOps
     try:
         with Image.open(f) as im:
+            if size is None: # only the header is read
+                turned = im.getexif().get(0x0112, 1) >= 5 # EXIF: lies on its side
+                return im.size[::-1] if turned else im.size, im.mode in ("1", "L", "LA") or im.mode.startswith("I")
             im = ImageOps.exif_transpose(im)
-            return im.convert("L" if im.mode in ("1", "L", "LA", "I;16", "I") else "RGB")
-    except OSError as e: raise ValueError(f"{str(f)!r} cannot be read as an image ({e}): repair or remove it.") from None
+            if im.mode.startswith("I"): im = Image.fromarray((np.asarray(im).astype(np.int64) >> 8).clip(0, 255).astype(np.uint8)) # 16 bits
+            if im.mode in ("RGBA", "LA", "PA") or "transparency" in im.info: # what is transparent becomes white
+                im = im.convert("RGBA")
+                im = Image.alpha_composite(Image.new("RGBA", im.size, "white"), im)
+            im = im.convert(mode)
+            return np.asarray(im if im.size == (size, size) else ImageOps.fit(im, (size, size)))
+    except (OSError, SyntaxError, ValueError) as e: raise ValueError(f"{str(f)!r} cannot be read as an image ({e}): repair or remove it.") from None
 
 def load_folder(
     path:str|Path, # class/* or train/class/* and test/class/*
@@ -132,11 +141,13 @@ def load_folder(
 )->tuple[ImageSet, ImageSet|None]: # pool, test set if the folder has one
     "A folder of images, one sub-folder a class. `ValueError` naming the folder or the file that will not do."
     from concurrent.futures import ThreadPoolExecutor
-    from PIL import ImageOps
     from fastprogress.fastprogress import progress_bar
     path = Path(path).expanduser()
     if size is not None and size not in SIZES: raise ValueError(f"size={size!r} will not do: give one of {', '.join(map(str, SIZES))}.")
-    parts = [path/"train", path/"test"] if (path/"train").is_dir() and (path/"test").is_dir() else [path]
+    given = {d.name for d in path.iterdir() if d.is_dir()}
+    if given & {"train", "test"} and given & {"val", "valid", "validation"} or len(given & {"train", "test"}) == 1:
+        raise ValueError(f"{str(path)!r} has the folders {', '.join(sorted(given))}: give train and test (validation images are drawn from train), or one folder per class.")
+    parts = [path/"train", path/"test"] if "train" in given else [path]
     files = [_class_files(p) for p in parts]
     classes = tuple(files[0])
     for p,fs in zip(parts, files):
@@ -146,12 +157,13 @@ def load_folder(
             if not v: raise ValueError(f"{str(p/k)!r} has no image ({' '.join(sorted(IMAGE_FILES))}): add some or remove the folder.")
     todo = [(i, k, f) for i,fs in enumerate(files) for k,v in enumerate(fs.values()) for f in v]
     with ThreadPoolExecutor(os.cpu_count()) as ex:
-        ims = list(progress_bar(ex.map(_read, [f for *_,f in todo]), total=len(todo), leave=False))
-    sizes = {im.size for im in ims}
-    (w, h) = max(sizes)
-    if size is None: size = w if len(sizes) == 1 and w == h and w in SIZES else 32
-    mode = "L" if all(im.mode == "L" for im in ims) else "RGB"
-    arrays = [np.asarray((im if im.size == (size, size) else ImageOps.fit(im, (size, size))).convert(mode)) for im in ims]
+        heads = list(ex.map(_read, [f for *_,f in todo]))
+        sizes, (w, h) = {wh for wh,_ in heads}, heads[0][0]
+        if size is None:
+            size = w if len(sizes) == 1 and w == h and w in SIZES else 32
+            if sizes != {(size, size)}: print(f"{path}: images of {w}x{h}{f' and {len(sizes)-1} other sizes' if len(sizes) > 1 else ''} are cropped to their centre square and resized to {size}x{size}")
+        mode = "L" if all(grey for _,grey in heads) else "RGB"
+        arrays = list(progress_bar(ex.map(lambda t: _read(t[2], size, mode), todo), total=len(todo), leave=False))
     x = torch.from_numpy(np.stack(arrays))
     x = x[:, None] if mode == "L" else x.permute(0, 3, 1, 2).contiguous()
     part, y = torch.tensor([i for i,*_ in todo]), torch.tensor([k for _,k,_ in todo])
@@ -165,7 +177,9 @@ def load_npz(
 )->tuple[ImageSet, ImageSet|None]: # pool, test set if the file has one
     "Images from a numpy archive. `ValueError` naming the array that will not do."
     path = Path(path).expanduser()
-    with np.load(path, allow_pickle=False) as z: d = {k: z[k] for k in z.files}
+    try:
+        with np.load(path, allow_pickle=False) as z: d = {k: z[k] for k in z.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as e: raise ValueError(f"{path} cannot be read as an .npz of plain arrays ({e}): write it again with numpy.savez.") from None
     def part(kx, ky):
         x, y = d[kx], d[ky]
         if x.dtype != np.uint8 or x.ndim not in (3, 4) or (x.ndim == 4 and x.shape[3] not in (1, 3)):
@@ -173,11 +187,11 @@ def load_npz(
         if x.shape[1] != x.shape[2] or x.shape[1] not in SIZES:
             raise ValueError(f"{path}: {kx} has images of {x.shape[1]}x{x.shape[2]}: expected squares of {', '.join(map(str, SIZES))} pixels.")
         y = y.reshape(-1)
-        if len(x) != len(y) or y.dtype.kind not in "iu": raise ValueError(f"{path}: {ky} is {y.dtype} {d[ky].shape}: expected {len(x)} integers.")
+        if not len(x) == len(y) > 0 or y.dtype.kind not in "iu": raise ValueError(f"{path}: {ky} is {y.dtype} {d[ky].shape}: expected {len(x)} integers.")
         x = x[:, None] if x.ndim == 3 else x.transpose(0, 3, 1, 2)
         return torch.from_numpy(np.ascontiguousarray(x)), torch.from_numpy(y.astype(np.int64))
     kx, ky = ("x", "y") if "x" in d else ("x_train", "y_train")
-    if kx not in d or ky not in d: raise ValueError(f"{path} has the arrays {', '.join(d)}: expected x and y (or x_train and y_train).")
+    if kx not in d or ky not in d or ("x_test" in d) != ("y_test" in d): raise ValueError(f"{path} has the arrays {', '.join(d)}: expected x and y (or x_train and y_train), and x_test and y_test together or not at all.")
     x, y = part(kx, ky)
     k = int(y.max()) + 1
     if k < 2 or y.min() < 0 or (y.bincount() == 0).any(): raise ValueError(f"{path}: {ky} has the labels {y.unique().tolist()}: expected 0..k-1, each at least once.")
@@ -202,9 +216,7 @@ def load(
     path = Path(dataset).expanduser()
     if path.is_dir(): return load_folder(path)
     if path.is_file() and path.suffix == ".npz": return load_npz(path)
-    near = difflib.get_close_matches(dataset.lower(), DATASETS, 1)
-    raise ValueError(f"dataset={dataset!r} is unknown: use {', '.join(map(repr, DATASETS))} or the path of an existing folder of images or .npz file"
-                     + (f" (did you mean {near[0]!r}?)." if near else "."))
+    raise ValueError(f"dataset={dataset!r} is unknown: use {', '.join(map(repr, DATASETS))} or the path of an existing folder of images or .npz file{did_you_mean(dataset, DATASETS)}.")
 
 # %% ../nbs/01_data.ipynb #80a9e19e
 def stratified_order(

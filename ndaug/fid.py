@@ -62,7 +62,7 @@ def inception_score(
 class Extractor:
     "A feature set: what turns images into vectors."
     name: str       # "inception" or "domain"
-    ident: str      # of the weights
+    ident: str      # start of the SHA-256 of its weights file
     net: Callable   # uint8 (n, c, h, w) on its device -> features (n, d), class scores (n, k)
     device: torch.device
     bs: int = 256   # images at a time
@@ -92,7 +92,9 @@ def inception_weights(
         try:
             with replacing(f) as tmp: torch.hub.download_url_to_file(INCEPTION_URL, str(tmp), hash_prefix=sha256)
         except (OSError, RuntimeError) as e: raise ValueError(f"Inception weights could not be downloaded ({e}): put {INCEPTION_URL} at {tidy(f)}, or set NDAUG_INCEPTION to its path.") from None
-    if not f.is_file(): raise ValueError(f"Inception weights are not at {tidy(f)}: give features='inception' to download them, or set NDAUG_INCEPTION to their path.")
+    if not f.is_file():
+        mend = "correct the path" if given else "give features='inception' to download them, or set NDAUG_INCEPTION to their path"
+        raise ValueError(f"Inception weights are not at {tidy(f)}: {mend}.")
     if (got := file_sha256(f)) != sha256: raise ValueError(f"Inception weights at {tidy(f)} have SHA-256 {got[:16]}..., expected {sha256[:16]}...: the file is not the published one, or cut short; fetch it again from {INCEPTION_URL}.")
     return f
 
@@ -111,4 +113,4 @@ def inception(
     device="cpu",
 )->Extractor: # 2048 features, 1008 classes
     "The 2015 Inception as an extractor."
-    return Extractor("inception", weights.stem, _Inception(weights).to(device), torch.device(device), bs=32)
+    return Extractor("inception", file_sha256(weights)[:16], _Inception(weights).to(device), torch.device(device), bs=32)

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .core import derive_seed, generator, set_seed
+from .core import generator, set_seed
 from .data import ImageSet
 
 # %% ../nbs/03_nets.ipynb #3f6e6d0e

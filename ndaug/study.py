@@ -5,25 +5,26 @@
 # %% auto #0
 __all__ = ['ARMS', 'GENERATORS', 'PROTOCOLS', 'PARAMS', 'COLORS', 'Protocol', 'Params', 'read_params', 'check_names', 'Cell',
            'describe', 'done', 'open_cell', 'added_images', 'measure', 'run_arm', 'run_cell', 'duration',
-           'results_table', 'chance', 'plot_results', 'plot_images', 'plot_losses', 'read_cell']
+           'results_table', 'chance', 'paired_interval', 'plot_results', 'plot_images', 'plot_losses', 'read_cell']
 
 # %% ../nbs/08_study.ipynb #35702ebb
-import difflib, time
-from dataclasses import asdict, dataclass, replace
+import inspect, math, time
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import torch
 
 from .cdcgan import CDCGAN, CDCGANConfig
 from .cdcvae import CDCVAE, CDCVAEConfig
-from .core import environment, pick_device, read_record, record_path, replacing, set_seed, write_json
+from .core import did_you_mean, environment, pick_device, read_record, record_path, replacing, set_seed, write_json
 from .data import DATASETS, ImageSet, Split, check_frac, image_grid, load, split, subset
 from .fid import MIN_SAMPLES, Extractor, feature_stats, frechet, inception, inception_score, inception_weights
 from .nets import batches_per_epoch, fit, sample
-from .transforms import augment
-from .vgg import Schedule, VGGConfig, accuracy_of, confusion, domain, fit_vgg
+from .transforms import SETTINGS, augment
+from .vgg import Schedule, VGGConfig, accuracy_of, confusion, domain, fit_vgg, logits_of
 
 # %% ../nbs/08_study.ipynb #6909e022
 ARMS = ("ORIG", "AUGORIG", "ROT", "BLUR", "ROTBLUR", "CDCVAE", "CDCGAN")
@@ -69,13 +70,12 @@ class Params:
 
 def _choice(name, value, allowed):
     if value in allowed: return value
-    near = difflib.get_close_matches(str(value), allowed, 1, .4)
-    raise ValueError(f"{name}={value!r} is unknown: use {', '.join(map(repr, allowed))}" + (f" (did you mean {near[0]!r}?)." if near else "."))
+    raise ValueError(f"{name}={value!r} is unknown: use {', '.join(map(repr, allowed))}{did_you_mean(value, allowed)}.")
 
 def _listed(name, value, allowed):
     "A comma separated string (or a list) of names, without repeats, in the order of `allowed`."
     names = [v.strip() for v in value.split(",")] if isinstance(value, str) else list(value)
-    for v in names: _choice(name, v, allowed)
+    for v in names: _choice(name, v, allowed + ("all",)*(name == "arms"))
     return tuple(a for a in allowed if a in names)
 
 def read_params(
@@ -99,7 +99,7 @@ def read_params(
                   PROTOCOLS[_choice("protocol", protocol, tuple(PROTOCOLS))], _listed("features", features, ("auto", "domain", "inception")),
                   str(data_dir), Path(out).expanduser(), pick_device(device))
 
-PARAMS = ("dataset", "frac", "seed", "arms", "protocol", "features", "data_dir", "out", "device")
+PARAMS = tuple(inspect.signature(read_params).parameters)
 
 def check_names(
     variables:dict, # the notebook's `globals()`, right after its parameters
@@ -110,8 +110,7 @@ def check_names(
     given = {k: v for k,v in variables.items() if not k.startswith("_") and not callable(v) and not isinstance(v, ModuleType) and k not in ("In", "Out", "exit", "quit")}
     for k in given:
         if k not in PARAMS:
-            near = difflib.get_close_matches(k, PARAMS, 1)
-            raise ValueError(f"{k}={given[k]!r} is no parameter: use {', '.join(PARAMS)}" + (f" (did you mean {near[0]!r}?)." if near else "."))
+            raise ValueError(f"{k}={given[k]!r} is no parameter: use {', '.join(PARAMS)}{did_you_mean(k, PARAMS)}.")
     return given
 
 # %% ../nbs/08_study.ipynb #d710fb76
@@ -137,6 +136,7 @@ class Cell:
         s, p = self.split, self.params
         c = dict(data=[s.train.fingerprint, s.val.fingerprint, s.test.fingerprint], protocol=asdict(p.protocol), vgg=asdict(VGGConfig()), features=p.features)
         if arm in GENERATORS: c["generator"] = asdict(GENERATORS[arm][1])
+        if arm in ("ROT", "BLUR", "ROTBLUR"): c["transform"] = SETTINGS
         return _plain(c)
 
     @cached_property
@@ -157,8 +157,10 @@ class Cell:
         return {k: describe(e, self.train) for k,e in self.extractors.items() if isinstance(e, Extractor)}
 
 def _plain(obj):
-    "As JSON has it: lists for tuples."
-    return {k: _plain(v) for k,v in obj.items()} if isinstance(obj, dict) else [_plain(v) for v in obj] if isinstance(obj, (list, tuple)) else obj
+    "As JSON has it: lists for tuples, and null for what is no number."
+    if isinstance(obj, dict): return {k: _plain(v) for k,v in obj.items()}
+    if isinstance(obj, (list, tuple)): return [_plain(v) for v in obj]
+    return None if isinstance(obj, float) and not math.isfinite(obj) else obj
 
 def _difference(a, b, at="config"):
     "The first place where two configurations differ, in words."
@@ -192,7 +194,11 @@ def open_cell(
     data = load(params.dataset, params.data_dir)
     s = split(*data, params.seed)
     cell = Cell(params, data, s, subset(s.train, params.frac))
-    if len(cell.train) < 2: raise ValueError(f"frac={params.frac} keeps {len(cell.train)} image of {cell.name}: give a larger one.")
+    probe = cell.path(".probe")
+    try:
+        with replacing(probe) as tmp: tmp.touch()
+        probe.unlink()
+    except OSError as e: raise ValueError(f"out={str(params.out)!r} cannot be written to ({e}): give another folder.") from None
     for arm in params.arms: done(cell, arm)
     return cell
 
@@ -243,7 +249,8 @@ def run_arm(
     fid, detail = measure(cell, added); t.append(time.time())
     train = cell.train if added is None else cell.train + added
     fitted = fit_vgg(train, s.val, p.protocol.classifier, seed=p.seed, device=p.device)
-    cm = confusion(fitted.model, s.test); t.append(time.time())
+    pred = logits_of(fitted.model, s.test.x).argmax(1); t.append(time.time()) # the one time that the test set is opened
+    cm = confusion(s.test, pred)
     env = environment(p.device)
     rec = _plain(dict(
         dataset=cell.name, frac=p.frac, seed=p.seed, arm=arm, protocol=p.protocol.name, n_train=len(cell.train),
@@ -251,7 +258,7 @@ def run_arm(
         epochs=p.protocol.classifier.epochs, best_epoch=fitted.best_epoch, val_accuracy=round(fitted.val_accuracy, 4), test_accuracy=round(accuracy_of(cm), 4),
         fid=fid, seconds=round(t[-1] - t[0], 2), **env, config=cell.config(arm),
         # beyond the contract
-        fid_detail=detail, classes=cell.train.classes, confusion=cm.tolist(), history=fitted.history, losses=losses,
+        fid_detail=detail, classes=cell.train.classes, confusion=cm.tolist(), right=np.packbits((pred == s.test.y).numpy()).tobytes().hex(), history=fitted.history, losses=losses,
         seconds_parts={k: round(b - a, 2) for k,a,b in zip(("images", "fid", "classifier"), t, t[1:])}))
     with replacing(cell.path(arm).with_suffix(".png")) as tmp: Image.fromarray(image_grid(cell.train if added is None else added)).save(tmp, "PNG")
     write_json(cell.path(arm), rec)
@@ -281,7 +288,10 @@ def run_cell(
     return records
 
 def _announced(cell):
-    if "extractors" not in cell.__dict__: print("feature extractors: from the cache, or trained now, once for this data set", flush=True)
+    if "extractors" not in cell.__dict__:
+        print("feature extractors: from the cache, or trained now, once for this data set", flush=True)
+        for k,e in cell.extractors.items():
+            if k in cell.params.features and not isinstance(e, Extractor): print(f"FID {k} will be null: {e}", flush=True)
     return cell.extractors
 
 def duration(
@@ -302,7 +312,8 @@ def results_table(
     base = {r["arm"]: r["test_accuracy"] for r in records}.get("AUGORIG")
     rows = [{"arm": r["arm"], "train": r["n_train"], "added": r["n_synthetic"], "validation %": r["val_accuracy"], "test %": r["test_accuracy"],
              "vs AUGORIG": None if base is None else r["test_accuracy"] - base, "epoch": r["best_epoch"],
-             **{f"FID {k}": v for k,v in r["fid"].items()}, "IS domain": r["fid_detail"]["domain"]["inception_score"], "seconds": r["seconds"]} for r in records]
+             **{f"FID {k}{' (biased)'*d['biased']}": r["fid"][k] for k,d in r["fid_detail"].items()},
+             **{f"IS {k}": d["inception_score"] for k,d in r["fid_detail"].items()}, "seconds": r["seconds"]} for r in records]
     t = pd.DataFrame(rows).set_index("arm")
     return t.drop(columns=[c for c in t if c.startswith(("FID", "IS")) and t[c].isna().all()]).astype({"test %": float}).round(2)
 
@@ -312,22 +323,31 @@ def chance(
     "The accuracy of always naming the class that is most frequent in the test set."
     return 100*max(sum(row) for row in rec["confusion"])/rec["n_test"]
 
+def paired_interval(
+    rec:dict, base:dict, # records of two arms of one cell
+)->tuple[float, float]: # in points of accuracy
+    "The difference of two arms on the same test images, and half its 95 % interval over images (normal approximation)."
+    a, b = (np.unpackbits(np.frombuffer(bytes.fromhex(r["right"]), np.uint8))[:r["n_test"]].astype(float) for r in (rec, base))
+    return 100*(a - b).mean(), 196*(a - b).std(ddof=1)/len(a)**.5
+
 def plot_results(
     records:list[dict], # of one cell
 ):
     "Test accuracy of each arm with the chance level, and the differences to ORIG."
     import matplotlib.pyplot as plt
     arms, acc = [r["arm"] for r in records], [r["test_accuracy"] for r in records]
-    orig = dict(zip(arms, acc)).get("ORIG")
+    orig = {r["arm"]: r for r in records}.get("ORIG")
     fig, axs = plt.subplots(1, 2, figsize=(10, .45*len(arms) + 1.4), sharey=True, layout="constrained")
     axs[0].barh(arms, acc, color=[COLORS[a] for a in arms])
     for a,v in zip(arms, acc): axs[0].text(v + (-1 if v > 25 else 1), a, f"{v:.2f}", va="center", ha="right" if v > 25 else "left", color="white" if v > 25 else "black")
     axs[0].axvline(chance(records[0]), color="k", ls=":"); axs[0].text(chance(records[0]) + .5, -.75, "chance", fontsize=8)
     axs[0].set(xlim=(0, 100), xlabel="test accuracy (%)"); axs[0].invert_yaxis()
     if orig is not None:
-        half = [196*((v/100)*(1 - v/100)/r["n_test"])**.5 for v,r in zip(acc, records)]
-        for a,v,h in zip(arms, acc, half): axs[1].errorbar(v - orig, a, xerr=h, fmt="o", color=COLORS[a], capsize=3)
-        axs[1].axvline(0, color="k", lw=.8); axs[1].set_xlabel("points above ORIG (bars: 95 % for this size of test set)")
+        for r in records:
+            d, half = paired_interval(r, orig)
+            axs[1].errorbar(d, r["arm"], xerr=half, fmt="o", color=COLORS[r["arm"]], capsize=3)
+        axs[1].axvline(0, color="k", lw=.8); axs[1].set_xlabel("points above ORIG (bars: 95 %, over the test images)")
+    else: axs[1].axis("off")
     r = records[0]
     fig.suptitle(f"{r['dataset']}, frac {r['frac']} ({r['n_train']} images), seed {r['seed']}, {r['protocol']} protocol; ndaug {(r['commit'] or 'no commit')[:8]}", fontsize=10)
     return fig
@@ -335,10 +355,10 @@ def plot_results(
 def plot_images(
     cell:Cell, # whose arms have run
 ):
-    "What each arm's images look like: the originals for ORIG, the added images for the others; one class a row."
+    "What each arm's images look like: the originals for ORIG (and AUGORIG, if alone), the added images for the others; one class a row."
     import matplotlib.pyplot as plt
     from PIL import Image
-    arms = [a for a in cell.params.arms if a != "AUGORIG"] # which shows the originals again
+    arms = [a for a in cell.params.arms if a != "AUGORIG" or "ORIG" not in cell.params.arms] # it would show the originals again
     fig, axs = plt.subplots(-(-len(arms)//3), min(3, len(arms)), figsize=(2.8*min(3, len(arms)), 3*-(-len(arms)//3)), squeeze=False, layout="constrained")
     for ax in axs.flat: ax.axis("off")
     for ax,a in zip(axs.flat, arms): ax.imshow(Image.open(cell.path(a).with_suffix(".png")), cmap="gray", vmin=0, vmax=255); ax.set_title(a)
@@ -347,14 +367,14 @@ def plot_images(
 def plot_losses(
     records:list[dict], # of one cell
 ):
-    "Losses of the generators, and the classifier's training loss, per epoch. None if nothing was trained."
+    "Losses of the generators, per epoch, and the classifier's training loss (fastai's running mean) at the end of each."
     import matplotlib.pyplot as plt
     gens = [r for r in records if r["losses"]]
     fig, axs = plt.subplots(1, len(gens) + 1, figsize=(3.3*(len(gens) + 1), 2.6), squeeze=False, layout="constrained")
     for ax,r in zip(axs[0], gens):
         for k,v in r["losses"].items(): ax.plot(range(1, len(v)+1), v, label=k)
         ax.set(title=r["arm"], xlabel="epoch", ylabel="nats per image"); ax.legend(fontsize=8)
-    for r in records: axs[0][-1].plot(range(1, r["epochs"]+1), r["history"]["train_loss"], color=COLORS[r["arm"]], label=r["arm"])
+    for r in records: axs[0][-1].plot(range(1, len(r["history"]["train_loss"])+1), r["history"]["train_loss"], color=COLORS[r["arm"]], label=r["arm"])
     axs[0][-1].set(title="classifier, training", xlabel="epoch", ylabel="nats per image"); axs[0][-1].legend(fontsize=7)
     return fig
 

@@ -9,11 +9,10 @@ __all__ = ['VGGConfig', 'VGG', 'BatchLoader', 'learner', 'logits_of', 'SelectBes
 # %% ../nbs/07_vgg.ipynb #6e4c7612
 import hashlib, math, warnings
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", FutureWarning) # fastai 2.8 uses torch.jit, of which torch warns at every import
@@ -26,7 +25,7 @@ with warnings.catch_warnings():
     from fastai.metrics import accuracy
     from fastai.optimizer import OptimWrapper
 
-from .core import cache_dir, load_tensors, save_tensors, set_seed
+from .core import cache_dir, file_sha256, load_tensors, pick_device, save_tensors, set_seed
 from .data import ImageSet
 from .fid import Extractor
 
@@ -77,14 +76,15 @@ def learner(
     lr:float=1e-3, # of Adam, whose other settings are torch's defaults
     cfg:VGGConfig=VGGConfig(),
     seed:int=0, # draws initial weights, batches and dropout
-    device="cpu",
+    device=None, # default: a GPU where there is one
     **kwargs, # further arguments of fastai's Learner
 )->Learner: # ready for `fit`, `fit_one_cycle`, `lr_find`
     "A fastai Learner with the classifier of section 2.2, cross-entropy and Adam."
+    device = torch.device(device or pick_device("auto"))
     set_seed(seed, "VGG")
     model = VGG(train.shape, len(train.classes), cfg).to(device, memory_format=torch.channels_last)
     dls = DataLoaders(BatchLoader(train, bs=bs, shuffle=True, device=device), BatchLoader(val, bs=512, device=device), device=device)
-    opt = partial(OptimWrapper, opt=partial(torch.optim.Adam, fused=torch.device(device).type in ("cpu", "cuda")))
+    opt = partial(OptimWrapper, opt=partial(torch.optim.Adam, fused=device.type in ("cpu", "cuda")))
     return Learner(dls, model, loss_func=nn.CrossEntropyLoss(), opt_func=opt, lr=lr, metrics=accuracy, **kwargs)
 
 # %% ../nbs/07_vgg.ipynb #8672b67d
@@ -168,12 +168,12 @@ def fit_vgg(
     return Fitted(learn.model.eval(), select.best_epoch, 100*(1 - select.best_errors/len(val)), dict(train_loss=losses, val_accuracy=select.history))
 
 def confusion(
-    model:nn.Module, # a classifier
-    ds:ImageSet, # to test on
+    ds:ImageSet, # labelled images
+    pred:Tensor, # what they were taken for, (n,)
 )->Tensor: # int64, (k, k): row = label, column = prediction
     "How often each class is taken for which."
     k = len(ds.classes)
-    return (ds.y*k + logits_of(model, ds.x).argmax(1)).bincount(minlength=k*k).view(k, k)
+    return (ds.y*k + pred).bincount(minlength=k*k).view(k, k)
 
 def accuracy_of(
     cm:Tensor, # as from `confusion`
@@ -204,11 +204,10 @@ def domain(
     "The data set's own feature extractor."
     schedule, cfg = schedule or domain_schedule(len(s.train)), VGGConfig()
     recipe = repr((s.train.fingerprint, schedule, cfg))
-    ident = hashlib.sha256(recipe.encode()).hexdigest()[:16]
-    path = cache_dir()/"domain"/f"{s.train.name}-{ident}.safetensors"
+    path = cache_dir()/"domain"/f"{s.train.name}-{hashlib.sha256(recipe.encode()).hexdigest()[:16]}.safetensors"
     vgg = VGG(s.train.shape, len(s.train.classes), cfg)
     if not path.exists():
         fitted = fit_vgg(s.train, s.val, schedule, cfg, 0, device, progress)
         save_tensors(path, fitted.model.state_dict(), recipe=recipe, val_accuracy=fitted.val_accuracy)
     vgg.load_state_dict(load_tensors(path)[0])
-    return Extractor("domain", ident, _Domain(vgg.to(device, memory_format=torch.channels_last)), torch.device(device), bs=512)
+    return Extractor("domain", file_sha256(path)[:16], _Domain(vgg.to(device, memory_format=torch.channels_last)), torch.device(device), bs=512)
