@@ -110,7 +110,7 @@ class SelectBest(Callback):
     ):
         self.val, self.epochs = val, epochs
         self.best_errors, self.best_epoch, self.history = len(val) + 1, None, []
-        self.hard = torch.zeros(len(val)) # how often, and how lately, an image was got wrong
+        self.margin = torch.zeros(len(val)) # of the right class's logit over the best other: small or negative is hard
 
     def before_validate(self):
         if self.epochs == "every" or self.epoch == self.n_epoch - 1:
@@ -124,10 +124,11 @@ class SelectBest(Callback):
 
     def count_errors(self)->int|None: # None: no fewer than the best epoch's
         errors = 0
-        for idx in self.hard.argsort(descending=True, stable=True).split(512):
-            wrong = (logits_of(self.model, self.val.x[idx]).argmax(1) != self.val.y[idx]).float()
-            self.hard[idx] = .7*self.hard[idx] + wrong
-            errors += int(wrong.sum())
+        for idx in self.margin.argsort(stable=True).split(512):
+            logits, y = logits_of(self.model, self.val.x[idx]), self.val.y[idx][:, None]
+            errors += int((logits.argmax(1) != y[:, 0]).sum())
+            margin = logits.gather(1, y) - logits.scatter(1, y, -torch.inf).amax(1, keepdim=True)
+            self.margin[idx] = (self.margin[idx] + margin[:, 0])/2 # a mean that forgets
             if errors >= self.best_errors: return None
         return errors
 
