@@ -361,7 +361,10 @@ def plot_images(
     arms = [a for a in cell.params.arms if a != "AUGORIG" or "ORIG" not in cell.params.arms] # it would show the originals again
     fig, axs = plt.subplots(-(-len(arms)//3), min(3, len(arms)), figsize=(2.8*min(3, len(arms)), 3*-(-len(arms)//3)), squeeze=False, layout="constrained")
     for ax in axs.flat: ax.axis("off")
-    for ax,a in zip(axs.flat, arms): ax.imshow(Image.open(cell.path(a).with_suffix(".png")), cmap="gray", vmin=0, vmax=255); ax.set_title(a)
+    for ax,a in zip(axs.flat, arms):
+        f = cell.path(a).with_suffix(".png")
+        if f.exists(): ax.imshow(Image.open(f), cmap="gray", vmin=0, vmax=255)
+        ax.set_title(a if f.exists() else f"{a}: no picture beside its record")
     return fig
 
 def plot_losses(
