@@ -4,6 +4,7 @@ import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from conftest import ROOT
@@ -43,7 +44,7 @@ def copy(tmp_path_factory):
     for p in (d/"ndaug").glob("[a-z]*.py"): p.unlink()  # a module that no notebook exports must be missed
     for name in ("settings.ini", "pyproject.toml", "README.md"): shutil.copy(ROOT/name, d/name)
     for tool in ("export", "clean"):
-        r = subprocess.run([sys.executable, "-c", f"from nbdev.cli import *; import nbdev; nbdev.nbdev_{tool}()"], cwd=d, capture_output=True, text=True)
+        r = subprocess.run([Path(sys.executable).parent/f"nbdev_{tool}"], cwd=d, capture_output=True, text=True)
         assert r.returncode == 0, r.stderr
     return d
 
