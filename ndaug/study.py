@@ -45,7 +45,7 @@ class Protocol:
         bs:int, # images per batch of the generator
     )->int:
         "How many updates a generator makes."
-        steps = self.gen_epochs*batches_per_epoch(n, min(n, bs))
+        steps = self.gen_epochs*batches_per_epoch(n, bs)
         return min(steps, self.max_steps or steps)
 
 PROTOCOLS = {p.name: p for p in (
