@@ -115,13 +115,13 @@ def fit(
     from fastprogress.fastprogress import progress_bar
     if len(ds) < 2: raise ValueError(f"{ds.name}: {len(ds)} training images, and batch normalisation needs at least 2: use a larger frac.")
     name, device = type(model).__name__, next(model.parameters()).device
-    set_seed(seed, name, "fit")
-    g, bs = generator(seed, name, "batches"), min(model.bs, len(ds))
+    bs = min(model.bs, len(ds))
     per_epoch, history = batches_per_epoch(len(ds), bs), {}
     model.train()
     for i in progress_bar(range(steps), leave=False, display=progress):
-        if i % per_epoch == 0:
-            order, sums = torch.randperm(len(ds), generator=g), {}
+        if i % per_epoch == 0: # each epoch draws from streams of its own, so that it does not depend on what ran before
+            set_seed(seed, name, "epoch", i//per_epoch)
+            order, sums = torch.randperm(len(ds), generator=generator(seed, name, "batches", i//per_epoch)), {}
         idx = order[(i % per_epoch)*bs:][:bs]
         for k,v in model.step(ds.x[idx].to(device)/255, ds.y[idx].to(device)).items(): sums[k] = sums.get(k, 0) + v.detach()
         if (i + 1) % per_epoch == 0 or i + 1 == steps:

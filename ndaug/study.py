@@ -50,7 +50,7 @@ class Protocol:
 
 PROTOCOLS = {p.name: p for p in (
     Protocol("report", Schedule(), gen_epochs=500),
-    Protocol("quick", Schedule(epochs=16, bs=32, lr=2e-3, one_cycle=True, validate="last"), gen_epochs=150, max_steps=5000),
+    Protocol("quick", Schedule(epochs=20, bs=32, lr=2e-3, one_cycle=True, dropout_ramp=.5, validate="last"), gen_epochs=150, max_steps=5000),
     Protocol("smoke", Schedule(epochs=2, bs=64, lr=2e-3, one_cycle=True), gen_epochs=4, max_steps=4,
              domain=Schedule(epochs=1, bs=64, lr=2e-3, one_cycle=True, validate="last")))}
 
@@ -370,7 +370,7 @@ def plot_images(
 def plot_losses(
     records:list[dict], # of one cell
 ):
-    "Losses of the generators, per epoch, and the classifier's training loss (fastai's running mean) at the end of each."
+    "Losses of the generators, per epoch, and the classifier's training loss in each."
     import matplotlib.pyplot as plt
     gens = [r for r in records if r["losses"]]
     fig, axs = plt.subplots(1, len(gens) + 1, figsize=(3.3*(len(gens) + 1), 2.6), squeeze=False, layout="constrained")
