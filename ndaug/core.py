@@ -4,11 +4,11 @@
 
 # %% auto #0
 __all__ = ['RECORD_FIELDS', 'derive_seed', 'generator', 'set_seed', 'pick_device', 'did_you_mean', 'replacing', 'write_json',
-           'save_tensors', 'load_tensors', 'cache_dir', 'tidy', 'file_sha256', 'commit', 'cpu_name', 'environment',
-           'record_path', 'read_record']
+           'save_tensors', 'tensors_sha256', 'load_tensors', 'cache_dir', 'tidy', 'file_sha256', 'snapshot', 'restore',
+           'Checkpoint', 'alone', 'difference', 'commit', 'cpu_name', 'environment', 'record_path', 'read_record']
 
 # %% ../nbs/00_core.ipynb #7d30856b
-import difflib, hashlib, json, os, platform, random, subprocess
+import difflib, hashlib, json, os, platform, random, subprocess, time, warnings
 from contextlib import contextmanager
 from functools import lru_cache
 from importlib.metadata import version
@@ -105,6 +105,14 @@ def save_tensors(
     data = save({k: v.detach().cpu().contiguous() for k,v in tensors.items()}, {k: json.dumps(v) for k,v in meta.items()})
     with replacing(path) as tmp: tmp.write_bytes(data)
 
+def tensors_sha256(
+    tensors:dict, # name -> tensor
+)->str: # 64 hexadecimal digits
+    "A name for what is in tensors, whatever file they are in."
+    h = hashlib.sha256()
+    for k,v in sorted(tensors.items()): h.update(repr((k, v.dtype, tuple(v.shape))).encode() + v.detach().cpu().contiguous().numpy().tobytes())
+    return h.hexdigest()
+
 def load_tensors(
     path:str|Path, # a file of `save_tensors`
 )->tuple[dict, dict]: # tensors by name (on the CPU), description
@@ -130,6 +138,90 @@ def file_sha256(
 )->str: # 64 hexadecimal digits
     "The SHA-256 of a file's bytes."
     with open(path, "rb") as f: return hashlib.file_digest(f, "sha256").hexdigest()
+
+# %% ../nbs/00_core.ipynb #aa931046
+def snapshot(
+    model:torch.nn.Module,
+    **opts, # its torch optimisers, by name
+)->dict: # name -> tensor; not copies
+    "All that training changes in a model and its optimisers."
+    found = {f"model.{k}": v for k,v in model.state_dict().items()}
+    for name,opt in opts.items():
+        found |= {f"{name}.{i}.{k}": v for i,state in opt.state_dict()["state"].items() for k,v in state.items()}
+    return found
+
+def restore(
+    tensors:dict, # as from `snapshot`
+    model:torch.nn.Module, # of the same kind, on its device
+    **opts, # of the same kinds
+)->None:
+    "Put a snapshot back."
+    model.load_state_dict({k.removeprefix("model."): v for k,v in tensors.items() if k.startswith("model.")})
+    for name,opt in opts.items():
+        params, state = [p for g in opt.param_groups for p in g["params"]], {}
+        for k,v in tensors.items():
+            if k.startswith(f"{name}."):
+                _, i, key = k.split(".")
+                # in the parameter's memory layout, which the fused Adam takes for granted
+                state.setdefault(int(i), {})[key] = torch.empty_like(params[int(i)], dtype=v.dtype).copy_(v) if v.shape == params[int(i)].shape else v
+        opt.load_state_dict(opt.state_dict() | {"state": state})
+
+class Checkpoint:
+    "Where the unfinished state of one training is kept."
+    def __init__(self,
+        path:str|Path, # the file
+        of:dict, # what it is of, anything JSON can hold
+        every:float|None=None, # seconds between two savings; default `$NDAUG_CHECKPOINT_SECONDS`, else 120
+    ):
+        self.path, self.of, self.saved = Path(path), json.loads(json.dumps(of)), time.time()
+        self.every = float(os.environ.get("NDAUG_CHECKPOINT_SECONDS") or 120) if every is None else every
+
+    def load(self)->tuple[dict, dict]|None: # tensors and description, None if there is nothing to go on from
+        "What was saved. `ValueError` if it is of something else; a file that cannot be read is left out with a warning."
+        if not self.path.exists(): return None
+        try: tensors, meta = load_tensors(self.path)
+        except Exception as e:
+            warnings.warn(f"{tidy(self.path)} is no checkpoint that can be read ({e}): starting from the beginning.")
+            return None
+        if d := difference(meta.pop("of", None), self.of, "config"):
+            raise ValueError(f"{tidy(self.path)} is a checkpoint of another configuration ({d}): give another out, or remove it.")
+        return tensors, meta
+
+    def due(self)->bool:
+        "Whether it is time to save."
+        return time.time() - self.saved >= self.every
+
+    def save(self, tensors:dict, **meta)->None:
+        "Write the state, whole or not at all."
+        save_tensors(self.path, tensors, of=self.of, **meta)
+        self.saved = time.time()
+
+    def remove(self)->None: self.path.unlink(missing_ok=True)
+
+@contextmanager
+def alone(
+    path:str|Path, # a lock file; it stays
+    what:str, # what is locked, for the message
+): # waits, and says so, as long as another process holds it
+    "Let one process at a time do what is in the block. The lock of a process that dies is free."
+    try: import fcntl
+    except ImportError: yield; return # Windows: no lock, but whole files all the same
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "w") as f:
+        try: fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print(f"{what}: another process is at it, waiting for it to end", flush=True)
+            fcntl.flock(f, fcntl.LOCK_EX)
+        yield
+
+def difference(
+    a, b, # of dicts, lists, numbers, words
+    at:str="config", # what they are called
+)->str|None: # in words; None if they are equal
+    "The first place where two configurations differ."
+    if isinstance(a, dict) and isinstance(b, dict):
+        return next((d for k in sorted({*a, *b}) if (d := difference(a.get(k), b.get(k), f"{at}.{k}"))), None)
+    return None if a == b else f"{at} is {a!r} there and {b!r} here"
 
 # %% ../nbs/00_core.ipynb #c33f0e34
 def commit()->tuple[str|None, bool|None]: # the commit; whether the tree is as committed
@@ -171,10 +263,12 @@ def record_path(
 def read_record(
     path:str|Path, # as from `record_path`
 )->dict|None: # None if there is no file
-    "Read a record. `ValueError` if the file is not one: nothing may be counted by mistake, nor overwritten."
+    "Read a record. A file that is not one is left out with a warning: it must not be counted."
     try: rec = json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError: return None
     except ValueError: rec = None
     missing = [f for f in RECORD_FIELDS if f not in rec] if isinstance(rec, dict) else RECORD_FIELDS
-    if missing: raise ValueError(f"{path} is not a whole record (it lacks {', '.join(missing[:3])}{' ...' if missing[3:] else ''}): move it away or give another out.")
+    if missing:
+        warnings.warn(f"{path} is not a whole record (it lacks {', '.join(missing[:3])}{' ...' if missing[3:] else ''}): not counted.")
+        return None
     return rec

@@ -62,7 +62,7 @@ def inception_score(
 class Extractor:
     "A feature set: what turns images into vectors."
     name: str       # "inception" or "domain"
-    ident: str      # start of the SHA-256 of its weights file
+    ident: str      # start of the SHA-256 of its weights
     net: Callable   # uint8 (n, c, h, w) on its device -> features (n, d), class scores (n, k)
     device: torch.device
     bs: int = 256   # images at a time

@@ -7,13 +7,14 @@ __all__ = ['NetConfig', 'z_size', 'init_normal', 'Decoder', 'Encoder', 'adam', '
            'sample']
 
 # %% ../nbs/03_nets.ipynb #660968e0
+import math
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .core import generator, set_seed
+from .core import Checkpoint, generator, restore, set_seed, snapshot, tidy
 from .data import ImageSet
 
 # %% ../nbs/03_nets.ipynb #3f6e6d0e
@@ -110,22 +111,33 @@ def fit(
     steps:int, # updates to make
     seed:int=0, # draws the batches and the noise
     progress:bool=True, # show a bar with the time left
+    checkpoint:Checkpoint|None=None, # where unfinished training is kept, and gone on with
 )->dict: # name of a loss -> its mean in each epoch
-    "Train a generative model. `ValueError` if there is nothing to train on."
+    "Train a generative model. `ValueError` if there is nothing to train on, `FloatingPointError` if a loss becomes infinite or no number."
     from fastprogress.fastprogress import progress_bar
     if len(ds) < 2: raise ValueError(f"{ds.name}: {len(ds)} training images, and batch normalisation needs at least 2: use a larger frac.")
     name, device = type(model).__name__, next(model.parameters()).device
     bs = min(model.bs, len(ds))
     per_epoch, history = batches_per_epoch(len(ds), bs), {}
+    opts = {k: v for k,v in vars(model).items() if isinstance(v, torch.optim.Optimizer)}
+    start, saved = 0, checkpoint and checkpoint.load()
+    if saved:
+        restore(saved[0], model, **opts)
+        start, history = saved[1]["step"], saved[1]["history"]
     model.train()
-    for i in progress_bar(range(steps), leave=False, display=progress):
+    for i in progress_bar(range(start, steps), leave=False, display=progress):
         if i % per_epoch == 0: # each epoch draws from streams of its own, so that it does not depend on what ran before
             set_seed(seed, name, "epoch", i//per_epoch)
             order, sums = torch.randperm(len(ds), generator=generator(seed, name, "batches", i//per_epoch)), {}
         idx = order[(i % per_epoch)*bs:][:bs]
         for k,v in model.step(ds.x[idx].to(device)/255, ds.y[idx].to(device)).items(): sums[k] = sums.get(k, 0) + v.detach()
         if (i + 1) % per_epoch == 0 or i + 1 == steps:
-            for k,v in sums.items(): history.setdefault(k, []).append(v.item()/(i % per_epoch + 1))
+            for k,v in sums.items():
+                history.setdefault(k, []).append(mean := v.item()/(i % per_epoch + 1))
+                if not math.isfinite(mean):
+                    raise FloatingPointError(f"{name}: the loss {k} is {mean} in epoch {i//per_epoch + 1} (update {i + 1} of {steps}): training has diverged"
+                                             + (f", the last good state is {tidy(checkpoint.path)}." if checkpoint and checkpoint.path.exists() else "."))
+            if checkpoint and checkpoint.due() and (i + 1) % per_epoch == 0: checkpoint.save(snapshot(model, **opts), step=i + 1, history=history)
     return history
 
 # %% ../nbs/03_nets.ipynb #01936011

@@ -13,3 +13,18 @@ def cache(tmp_path_factory):
     os.environ["NDAUG_CACHE"] = str(d)
     os.environ["NDAUG_INCEPTION"] = ""
     return d
+
+
+def pytest_addoption(parser):
+    parser.addoption("--slow", action="store_true", help="also run the tests that take many minutes")
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "slow: takes many minutes, run with --slow")
+
+
+def pytest_collection_modifyitems(config, items):
+    if not config.getoption("--slow"):
+        for item in items:
+            if "slow" in item.keywords:
+                item.add_marker(pytest.mark.skip(reason="slow: run with pytest --slow"))

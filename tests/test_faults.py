@@ -1,0 +1,93 @@
+"What happens on shared machines: kills, two processes at once, and files that hold code."
+import json
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from conftest import ROOT
+
+RUN = """
+import sys
+from ndaug.study import open_cell, read_params, run_cell
+run_cell(open_cell(read_params(protocol="smoke", frac=20, device="cpu", out=sys.argv[1], arms=sys.argv[2])))
+"""
+ARMS = "ORIG,ROTBLUR,CDCVAE,CDCGAN"
+
+
+def start(out, arms=ARMS, cache=None, **kwargs):
+    env = os.environ | {"NDAUG_CHECKPOINT_SECONDS": "0", "NDAUG_INCEPTION": "", "NDAUG_CACHE": str(cache or out/"cache"), "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen([sys.executable, "-c", RUN, str(out), arms], env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **kwargs)
+
+
+def results(out):
+    "Records without their times, and the pictures."
+    cell = out/"digits"/"20"/"0"
+    recs = {p.name: {k: v for k, v in json.loads(p.read_text()).items() if not k.startswith("seconds")} for p in cell.glob("*.json")}
+    for r in recs.values():
+        r["fid_detail"]["inception"]["reason"] = None  # it names the cache
+    return recs, {p.name: p.read_bytes() for p in cell.glob("*.png")}
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    "A run that nothing disturbs, from an empty cache; and how long it took."
+    out, t = tmp_path_factory.mktemp("whole"), time.time()
+    p = start(out)
+    assert p.wait() == 0, p.stderr.read()[-3000:]
+    return out, time.time() - t
+
+
+def kill_and_resume(whole, tmp, kills):
+    "Start, kill, start again until a run ends by itself; and so on with new ones until there were `kills`."
+    reference, seconds = whole
+    rng, done, resumed = random.Random(kills), 0, 0
+    while done < kills:
+        out, ended = tmp/str(done), False
+        while not ended:
+            p = start(out)
+            try:
+                said, err = p.communicate(timeout=rng.uniform(.3, .9)*seconds if done < kills else None)
+                assert p.returncode == 0, err[-3000:]
+                ended = True
+            except subprocess.TimeoutExpired:
+                p.send_signal(signal.SIGKILL)
+                said, _ = p.communicate()
+                done += 1
+            resumed += "going on from where it was left" in said
+        assert results(out) == results(reference)
+        assert not list((out/"digits"/"20"/"0"/".unfinished").glob("*.safetensors"))
+    return resumed
+
+
+def test_killed_at_random_moments_it_ends_in_the_same_records(whole, tmp_path):
+    kill_and_resume(whole, tmp_path, 2)
+
+
+@pytest.mark.slow
+def test_killed_twenty_times_it_ends_in_the_same_records(whole, tmp_path):
+    assert kill_and_resume(whole, tmp_path, 20) > 0, "no training was gone on with"
+
+
+def test_two_processes_at_the_same_arm_do_its_work_once(whole, tmp_path):
+    reference, _ = whole
+    ps = [start(tmp_path, "ORIG", cache=reference/"cache") for _ in range(2)]
+    said = [p.communicate()[0] for p in ps]
+    assert [p.returncode for p in ps] == [0, 0]
+    recs = results(tmp_path)[0]
+    assert recs["ORIG.json"] == results(reference)[0]["ORIG.json"]
+    assert not json.loads((tmp_path/"digits"/"20"/"0"/"ORIG.json").read_text())["seconds_resumed"]
+    assert all("% of test images right" in s for s in said)
+
+
+def test_nothing_that_a_user_gives_can_run_code():
+    "No pickle, no torch.load that allows it, no allow_pickle=True, in the package."
+    for f in (ROOT/"ndaug").glob("*.py"):
+        text = f.read_text()
+        assert not re.search(r"\b(import|from)\s+(pickle|dill|cloudpickle|joblib)\b|allow_pickle\s*=\s*True|\beval\(|\bexec\(|torch\.save\(", text), f
+        for call in re.findall(r"torch\.load\([^)]*\)", text):
+            assert "weights_only=True" in call, f"{f}: {call}"
