@@ -16,7 +16,7 @@ import sys
 from ndaug.study import open_cell, read_params, run_cell
 run_cell(open_cell(read_params(protocol="smoke", frac=20, device="cpu", out=sys.argv[1], arms=sys.argv[2])))
 """
-ARMS = "ORIG,ROTBLUR,CDCVAE,CDCGAN"
+ARMS = "ROTBLUR,CDCGAN"
 
 
 def start(out, arms=ARMS, cache=None, **kwargs):
@@ -88,6 +88,6 @@ def test_nothing_that_a_user_gives_can_run_code():
     "No pickle, no torch.load that allows it, no allow_pickle=True, in the package."
     for f in (ROOT/"ndaug").glob("*.py"):
         text = f.read_text()
-        assert not re.search(r"\b(import|from)\s+(pickle|dill|cloudpickle|joblib)\b|allow_pickle\s*=\s*True|\beval\(|\bexec\(|torch\.save\(", text), f
+        assert not re.search(r"\b(import|from)\s+(pickle|dill|cloudpickle|joblib)\b|allow_pickle\s*=\s*True|(?<!\.)\b(eval|exec)\(|torch\.save\(", text), f
         for call in re.findall(r"torch\.load\([^)]*\)", text):
             assert "weights_only=True" in call, f"{f}: {call}"
