@@ -27,6 +27,7 @@ class ImageSet:
     y: Tensor           # labels, int64, (n,), 0..k-1
     classes: tuple      # the k class names
     name: str           # the data set's name, as in records
+    skipped: int = 0    # files of the data set that could not be read, and were left out
 
     def __len__(self): return len(self.y)
     def __getitem__(self, idx): return replace(self, x=self.x[idx], y=self.y[idx])
@@ -138,6 +139,7 @@ def _read(f:Path, size:int|None=None, mode:str="RGB"):
 def load_folder(
     path:str|Path, # class/* or train/class/* and test/class/*
     size:int|None=None, # pixels a side; None keeps one common size or takes 32
+    skip:bool=False, # leave out files that cannot be read, and count them, instead of refusing the folder
 )->tuple[ImageSet, ImageSet|None]: # pool, test set if the folder has one
     "A folder of images, one sub-folder a class. `ValueError` naming the folder or the file that will not do."
     from concurrent.futures import ThreadPoolExecutor
@@ -156,19 +158,29 @@ def load_folder(
         for k,v in fs.items():
             if not v: raise ValueError(f"{str(p/k)!r} has no image ({' '.join(sorted(IMAGE_FILES))}): add some or remove the folder.")
     todo = [(i, k, f) for i,fs in enumerate(files) for k,v in enumerate(fs.values()) for f in v]
+    bad = []
+    def read(f, *args):
+        try: return _read(f, *args)
+        except ValueError:
+            if not skip: raise
+            bad.append(f)
     with ThreadPoolExecutor(os.cpu_count()) as ex:
-        heads = list(ex.map(_read, [f for *_,f in todo]))
+        heads = list(ex.map(read, [f for *_,f in todo]))
+        todo, heads = [t for t,hd in zip(todo, heads) if hd], [hd for hd in heads if hd]
+        if not heads: raise ValueError(f"{str(path)!r} has no file that can be read as an image: repair or replace them.")
         sizes, (w, h) = {wh for wh,_ in heads}, heads[0][0]
         if size is None:
             size = w if len(sizes) == 1 and w == h and w in SIZES else 32
             if sizes != {(size, size)}: print(f"{path}: images of {w}x{h}{f' and {len(sizes)-1} other sizes' if len(sizes) > 1 else ''} are cropped to their centre square and resized to {size}x{size}")
         mode = "L" if all(grey for _,grey in heads) else "RGB"
-        arrays = list(progress_bar(ex.map(lambda t: _read(t[2], size, mode), todo), total=len(todo), leave=False))
+        arrays = list(progress_bar(ex.map(lambda t: read(t[2], size, mode), todo), total=len(todo), leave=False))
+    todo, arrays = [t for t,a in zip(todo, arrays) if a is not None], [a for a in arrays if a is not None]
+    if bad: print(f"{path}: {len(bad)} files cannot be read as images and are left out, the first is {min(bad)}")
     x = torch.from_numpy(np.stack(arrays))
     x = x[:, None] if mode == "L" else x.permute(0, 3, 1, 2).contiguous()
     part, y = torch.tensor([i for i,*_ in todo]), torch.tensor([k for _,k,_ in todo])
     name = path.resolve().name
-    ds = ImageSet(x, y, classes, f"{name}-folder" if name in DATASETS else name)
+    ds = ImageSet(x, y, classes, f"{name}-folder" if name in DATASETS else name, len(bad))
     return ds[part == 0], ds[part == 1] if len(parts) == 2 else None
 
 # %% ../nbs/01_data.ipynb #f0215cf3
@@ -209,12 +221,13 @@ DATASETS = ("digits", "mnist", "cifar10")
 def load(
     dataset:str="digits", # "digits", "mnist", "cifar10", or the path of a folder or of an .npz
     data_dir:str="", # as for `data_root`
+    skip:bool=False, # of a folder: leave out files that cannot be read
 )->tuple[ImageSet, ImageSet|None]: # pool, test set if it has one
     "A data set by name or path. `ValueError` if there is none such."
     if dataset == "digits": return load_digits()
     if dataset in DATASETS: return load_torchvision(dataset, data_dir)
     path = Path(dataset).expanduser()
-    if path.is_dir(): return load_folder(path)
+    if path.is_dir(): return load_folder(path, skip=skip)
     if path.is_file() and path.suffix == ".npz": return load_npz(path)
     raise ValueError(f"dataset={dataset!r} is unknown: use {', '.join(map(repr, DATASETS))} or the path of an existing folder of images or .npz file{did_you_mean(dataset, DATASETS)}.")
 

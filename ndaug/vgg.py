@@ -240,8 +240,8 @@ def accuracy_of(
 def domain_schedule(
     n:int, # images in the training split
 )->Schedule:
-    "2 epochs of one-cycle, and for small sets as many as make 6,000 images."
-    return Schedule(epochs=max(2, math.ceil(6_000/n)), bs=64, lr=2e-3, one_cycle=True, validate="last")
+    "2 epochs of one-cycle in which dropout grows to its full rate, and for small sets as many as make 6,000 images."
+    return Schedule(epochs=max(2, math.ceil(6_000/n)), bs=64, lr=2e-3, one_cycle=True, dropout_ramp=1., validate="last")
 
 class _Domain(nn.Module):
     "256 pooled features and class scores of a trained VGG, for bytes."

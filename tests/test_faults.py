@@ -75,12 +75,12 @@ def test_killed_twenty_times_it_ends_in_the_same_records(whole, tmp_path):
 
 def test_two_processes_at_the_same_arm_do_its_work_once(whole, tmp_path):
     reference, _ = whole
-    ps = [start(tmp_path, "ORIG", cache=reference/"cache") for _ in range(2)]
+    ps = [start(tmp_path, "ROTBLUR", cache=reference/"cache") for _ in range(2)]
     said = [p.communicate()[0] for p in ps]
     assert [p.returncode for p in ps] == [0, 0]
     recs = results(tmp_path)[0]
-    assert recs["ORIG.json"] == results(reference)[0]["ORIG.json"]
-    assert not json.loads((tmp_path/"digits"/"20"/"0"/"ORIG.json").read_text())["seconds_resumed"]
+    assert recs["ROTBLUR.json"] == results(reference)[0]["ROTBLUR.json"]
+    assert not json.loads((tmp_path/"digits"/"20"/"0"/"ROTBLUR.json").read_text())["seconds_resumed"]
     assert all("% of test images right" in s for s in said)
 
 
