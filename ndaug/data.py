@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .core import cache_dir, did_you_mean, generator
+from .core import cache_dir, did_you_mean, generator, whole_number
 
 # %% ../nbs/01_data.ipynb #7e4a912e
 @dataclass(frozen=True, eq=False)
@@ -209,7 +209,8 @@ def load_npz(
     if k < 2 or y.min() < 0 or (y.bincount() == 0).any(): raise ValueError(f"{path}: {ky} has the labels {y.unique().tolist()}: expected 0..k-1, each at least once.")
     classes = tuple(map(str, d.get("classes", range(k))))
     if len(classes) != k: raise ValueError(f"{path}: classes has {len(classes)} names for {k} labels.")
-    pool = ImageSet(x, y, classes, path.stem if path.stem not in DATASETS else f"{path.stem}-npz")
+    name = path.stem.strip(".") or "npz" # never "..": records stand in a folder of this name
+    pool = ImageSet(x, y, classes, name if name not in DATASETS else f"{name}-npz")
     if "x_test" not in d: return pool, None
     x, y = part("x_test", "y_test")
     if y.min() < 0 or y.max() >= k or x.shape[1:] != pool.x.shape[1:]: raise ValueError(f"{path}: x_test and y_test do not have the image shape and labels of {kx} and {ky}.")
@@ -285,10 +286,7 @@ def check_frac(
     frac, # an integer, or what reads as one: 10, 10.0, "10"
 )->int: # in 1..100
     "A percentage as an integer. `ValueError` if it is none, or not in 1..100."
-    try: f = float(frac)
-    except (TypeError, ValueError): f = float("nan")
-    if f not in range(1, 101): raise ValueError(f"frac={frac!r} will not do: give a whole percentage of the training set, 1 to 100.")
-    return int(f)
+    return whole_number("frac", frac, 1, 100, "whole percentage of the training set")
 
 def subset(
     train:ImageSet, # the training set of a `Split`

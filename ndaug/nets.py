@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .core import Checkpoint, generator, restore, set_seed, snapshot, tidy
+from .core import Checkpoint, generator, restore, set_seed, snapshot
 from .data import ImageSet
 
 # %% ../nbs/03_nets.ipynb #3f6e6d0e
@@ -135,8 +135,7 @@ def fit(
             for k,v in sums.items():
                 history.setdefault(k, []).append(mean := v.item()/(i % per_epoch + 1))
                 if not math.isfinite(mean):
-                    raise FloatingPointError(f"{name}: the loss {k} is {mean} in epoch {i//per_epoch + 1} (update {i + 1} of {steps}): training has diverged"
-                                             + (f", the last good state is {tidy(checkpoint.path)}." if checkpoint and checkpoint.path.exists() else "."))
+                    raise FloatingPointError(f"{name}: the loss {k} is {mean} in epoch {i//per_epoch + 1} (update {i + 1} of {steps}): training has diverged{f'; {checkpoint}' if checkpoint else ''}.")
             if checkpoint and checkpoint.due() and (i + 1) % per_epoch == 0: checkpoint.save(snapshot(model, **opts), step=i + 1, history=history)
     return history
 

@@ -10,7 +10,7 @@ __all__ = ['ARMS', 'GENERATORS', 'PROTOCOLS', 'PARAMS', 'PARTS', 'COLLAPSED', 'C
 
 # %% ../nbs/08_study.ipynb #35702ebb
 import inspect, math, time, warnings
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from torch import Tensor
 
 from .cdcgan import CDCGAN, CDCGANConfig
 from .cdcvae import CDCVAE, CDCVAEConfig
-from .core import Checkpoint, alone, did_you_mean, difference, environment, pick_device, read_record, record_path, replacing, set_seed, write_json
+from .core import Checkpoint, alone, did_you_mean, difference, environment, pick_device, read_record, record_path, replacing, set_seed, whole_number, write_json
 from .data import DATASETS, ImageSet, Split, check_frac, image_grid, load, split, subset
 from .fid import MIN_SAMPLES, Extractor, feature_stats, frechet, inception, inception_score, inception_weights
 from .nets import batches_per_epoch, fit, sample
@@ -88,6 +88,7 @@ def read_params(
     seed=0, # whole number, 0 or more
     arms="all", # or some of `ARMS`, separated by commas
     protocol="quick", # a key of `PROTOCOLS`
+    epochs=None, # of the classifier, instead of the protocol's; the record's protocol is then e.g. "quick-50"
     features="auto", # "domain", "inception", both separated by a comma, or "auto"
     data_dir="", # as for `data_root`
     out="reports/runs", # folder of the records
@@ -97,12 +98,12 @@ def read_params(
     "Check what a user gave. `ValueError` naming the value and what is allowed."
     dataset = str(dataset)
     if dataset not in DATASETS and not Path(dataset).expanduser().exists(): load(dataset) # which says what is allowed
-    try: ok = int(seed) == float(seed) >= 0
-    except (TypeError, ValueError): ok = False
-    if not ok: raise ValueError(f"seed={seed!r} will not do: give a whole number, 0 or more.")
+    seed, protocol = whole_number("seed", seed, 0), PROTOCOLS[_choice("protocol", protocol, tuple(PROTOCOLS))]
+    if epochs not in (None, "") and (n := whole_number("epochs", epochs, 1, 10**6)) != protocol.classifier.epochs:
+        protocol = replace(protocol, name=f"{protocol.name}-{n}", classifier=replace(protocol.classifier, epochs=n))
     if str(skip_unreadable) not in ("True", "False"): raise ValueError(f"skip_unreadable={skip_unreadable!r} will not do: give True or False.")
-    return Params(dataset, check_frac(frac), int(seed), ARMS if arms == "all" else _listed("arms", arms, ARMS),
-                  PROTOCOLS[_choice("protocol", protocol, tuple(PROTOCOLS))], _listed("features", features, ("auto", "domain", "inception")),
+    return Params(dataset, check_frac(frac), seed, ARMS if arms == "all" else _listed("arms", arms, ARMS),
+                  protocol, _listed("features", features, ("auto", "domain", "inception")),
                   str(data_dir), Path(out).expanduser(), pick_device(device), str(skip_unreadable) == "True")
 
 PARAMS = tuple(inspect.signature(read_params).parameters)
@@ -301,7 +302,8 @@ def _run_arm(cell, arm):
     with replacing(path.with_suffix(".png")) as tmp: Image.fromarray(image_grid(cell.train if added is None else added)).save(tmp, "PNG")
     if path.exists(): path.replace(path.with_name(f"{path.name}.bad")) # no record: whoever put it there may want it
     write_json(path, rec)
-    for part in PARTS: cell.unfinished(arm, part).remove()
+    if not rec["failed"]: # else its last good state may say why
+        for part in PARTS: cell.unfinished(arm, part).remove()
     return rec
 
 # %% ../nbs/08_study.ipynb #4e80e756

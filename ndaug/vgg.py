@@ -155,7 +155,7 @@ class Fitted:
 class Epochs(Callback):
     "Each epoch draws from random streams of its own, so that it does not depend on what ran before; its mean loss is kept."
     order = -5 # before anything draws
-    def __init__(self, seed:int): self.seed, self.losses = seed, []
+    def __init__(self, seed:int, checkpoint:Checkpoint|None=None): self.seed, self.checkpoint, self.losses = seed, checkpoint, []
     def before_epoch(self):
         set_seed(self.seed, "VGG", "epoch", self.epoch)
         self.dls.train.rng = random.Random(derive_seed(self.seed, "VGG", "batches", self.epoch))
@@ -164,7 +164,7 @@ class Epochs(Callback):
         if self.training: self.sum, self.n = self.sum + self.loss.detach()*len(self.yb[0]), self.n + len(self.yb[0])
     def after_train(self):
         self.losses.append(round(float(self.sum)/self.n, 5))
-        if not math.isfinite(self.losses[-1]): raise FloatingPointError(f"VGG: the loss is {self.losses[-1]} in epoch {self.epoch + 1} of {self.n_epoch}: training has diverged; use a smaller learning rate.")
+        if not math.isfinite(self.losses[-1]): raise FloatingPointError(f"VGG: the loss is {self.losses[-1]} in epoch {self.epoch + 1} of {self.n_epoch}: training has diverged{f'; {self.checkpoint}' if self.checkpoint else ''}.")
 
 class Resume(Callback):
     "Keep the unfinished state of a training, and go on from it."
@@ -212,7 +212,7 @@ def fit_vgg(
     checkpoint:Checkpoint|None=None, # where unfinished training is kept, and gone on with
 )->Fitted: # at the epoch that validation selects
     "Train the classifier of section 2.2 and select the epoch. `FloatingPointError` if its loss becomes infinite or no number."
-    select, epochs = SelectBest(val, schedule.validate), Epochs(seed)
+    select, epochs = SelectBest(val, schedule.validate), Epochs(seed, checkpoint)
     learn = learner(train, val, schedule.bs, schedule.lr, cfg, seed, device, cbs=[select, epochs] + [DropoutRamp(schedule.dropout_ramp)]*(schedule.dropout_ramp > 0))
     learn.create_opt()
     if checkpoint: learn.add_cb(Resume(checkpoint))

@@ -25,6 +25,7 @@ def says(f, *words):
     (dict(frac=0), "frac=0 will not do"), (dict(frac=101), "frac=101"), (dict(frac="abc"), "frac='abc'"),
     (dict(frac=float("nan")), "frac=nan"), (dict(frac=1.5), "whole percentage"),
     (dict(seed=-1), "seed=-1"), (dict(seed="one"), "seed='one'"), (dict(seed=.5), "seed=0.5"),
+    (dict(epochs=0), "epochs=0"), (dict(epochs=1.5), "epochs=1.5"), (dict(epochs="many"), "epochs='many'"),
     (dict(arms="ORIG,ROTT"), "did you mean 'ROT'"), (dict(arms=""), "arms"), (dict(protocol="quik"), "did you mean 'quick'"),
     (dict(dataset="minst"), "did you mean 'mnist'"), (dict(device="gpu"), "device='gpu'"), (dict(device="cuda:99"), "cuda:99"),
     (dict(features="vgg"), "features='vgg'"), (dict(skip_unreadable="yes"), "skip_unreadable='yes'"),
@@ -34,8 +35,8 @@ def test_parameters(params, words):
 
 
 def test_what_papermill_makes_of_numbers_and_lists():
-    p = study.read_params(frac=1e1, seed=1e3, arms='["ROT", "ORIG"]', skip_unreadable="True")
-    assert (p.frac, p.seed, p.arms, p.skip_unreadable) == (10, 1000, ("ORIG", "ROT"), True)
+    p = study.read_params(frac=1e1, seed=1e3, epochs="1e3", arms='["ROT", "ORIG"]', skip_unreadable="True")
+    assert (p.frac, p.seed, p.protocol.classifier.epochs, p.arms, p.skip_unreadable) == (10, 1000, 1000, ("ORIG", "ROT"), True)
 
 
 def test_out_that_cannot_be_written(tmp_path):
@@ -115,6 +116,18 @@ def test_fid(tmp_path):
     says(lambda: fid.inception_weights(str(tmp_path/"cut.pth")), "SHA-256", "fetch it again")
 
 
+@pytest.mark.parametrize("content", [None, b"", b"PK"])
+def test_without_the_right_inception_weights_there_is_no_number(tmp_path, monkeypatch, content):
+    if content is not None:
+        (tmp_path/"weights.pth").write_bytes(content)
+    monkeypatch.setenv("NDAUG_INCEPTION", str(tmp_path/"weights.pth"))
+    with patch("torch.hub.download_url_to_file", side_effect=AssertionError("a given path is not replaced by a download")):
+        cell = study.open_cell(study.read_params(features="inception", arms="ROT", out=tmp_path/"runs"))
+        found, detail = study.measure(cell, study.added_images(cell, "ROT")[0])
+    assert found == {"domain": None, "inception": None}
+    assert str(tmp_path/"weights.pth") in detail["inception"]["reason"] and "features='inception'" in detail["domain"]["reason"]
+
+
 @pytest.mark.parametrize("error", [OSError("connection refused"), RuntimeError('invalid hash value (expected "67", got "00")')])
 def test_downloads_that_fail(tmp_path, monkeypatch, error):
     monkeypatch.setenv("NDAUG_CACHE", str(tmp_path))
@@ -124,6 +137,16 @@ def test_downloads_that_fail(tmp_path, monkeypatch, error):
     with patch("torchvision.datasets.mnist.MNIST.download", side_effect=error):
         says(lambda: data.load("mnist", str(tmp_path)), str(error), "data_dir")
     assert not list(tmp_path.rglob("*.p*t*"))
+
+
+def test_names_from_outside_stay_in_their_folder(tmp_path):
+    rng = np.random.default_rng(0)
+    (tmp_path/"data").mkdir()
+    np.savez(tmp_path/"data"/"...npz", x=rng.integers(0, 255, (40, 16, 16), np.uint8), y=np.arange(40) % 2, classes=np.array(["../../a", "/etc/b"]))
+    cell = study.open_cell(study.read_params(dataset=tmp_path/"data"/"...npz", frac=100, out=tmp_path/"runs"))
+    assert cell.path("ORIG").resolve().is_relative_to(tmp_path/"runs")
+    assert cell.train.classes == ("../../a", "/etc/b")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["data", "runs"]
 
 
 def test_disk_full_leaves_the_old_file(tmp_path):
