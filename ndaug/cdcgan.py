@@ -66,7 +66,7 @@ class CDCGAN(nn.Module):
     )->dict: # losses "D" and "G" of this batch
         "One update of D, then one of G."
         fake = self.decode(self.draw_z(len(xb)).to(xb), yb)
-        loss_d = d_loss(self.D(xb, yb), self.D(fake.detach(), yb))
+        loss_d = d_loss(*self.D(torch.cat([xb, fake.detach()]), torch.cat([yb, yb]), parts=2).chunk(2))
         self.opt_d.zero_grad(); loss_d.backward(); self.opt_d.step()
         self.D.requires_grad_(False)
         loss_g = g_loss(self.D(fake, yb))

@@ -84,10 +84,12 @@ class Encoder(nn.Module):
             nn.Linear(cfg.fc, n_out))
         init_normal(self, cfg.init)
 
-    def forward(self, x, y):
-        "(n, c, h, w) in [0, 1] and labels (n,) -> (n, n_out)."
+    def forward(self, x, y, parts=1):
+        "(n, c, h, w) in [0, 1] and labels (n,) -> (n, n_out). Batch normalisation sees `parts` equal parts of the batch one after the other."
         maps = F.one_hot(y, self.n_classes).to(x)[..., None, None].expand(-1, -1, *x.shape[2:])
-        return self.net(torch.cat([x, maps], 1))
+        h = torch.cat([x, maps], 1)
+        for m in self.net: h = torch.cat([m(p) for p in h.chunk(parts)]) if isinstance(m, (nn.BatchNorm1d, nn.BatchNorm2d)) else m(h)
+        return h
 
 # %% ../nbs/03_nets.ipynb #ba5fa50e
 def adam(
