@@ -45,10 +45,12 @@ class CDCGAN(nn.Module):
         n_classes:int,
         cfg:CDCGANConfig=CDCGANConfig(),
         device="cpu",
+        precision:str="float32", # or "bfloat16"
     ):
         super().__init__()
         self.G, self.D, self.bs = Decoder(shape, n_classes, cfg.net), Encoder(shape, n_classes, 1, cfg.net), cfg.bs
         self.to(device, memory_format=torch.channels_last)
+        self.G.precision = self.D.precision = precision
         self.opt_g = adam(self.G.parameters(), lr=cfg.lr_g, betas=(cfg.beta1, .999))
         self.opt_d = adam(self.D.parameters(), lr=cfg.lr_d, betas=(cfg.beta1, .999))
 

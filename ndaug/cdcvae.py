@@ -53,11 +53,13 @@ class CDCVAE(nn.Module):
         n_classes:int,
         cfg:CDCVAEConfig=CDCVAEConfig(),
         device="cpu",
+        precision:str="float32", # or "bfloat16"
     ):
         super().__init__()
         self.decoder, self.bs = Decoder(shape, n_classes, cfg.net), cfg.bs
         self.encoder = Encoder(shape, n_classes, 2*self.decoder.z_dim, cfg.net)
         self.to(device, memory_format=torch.channels_last)
+        self.encoder.precision = self.decoder.precision = precision
         self.opt = adam(self.parameters(), lr=cfg.lr, betas=(cfg.beta1, .999))
 
     def draw_z(self, n:int, g:torch.Generator|None=None)->Tensor:

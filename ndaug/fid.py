@@ -15,7 +15,7 @@ from typing import Callable, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from .core import cache_dir, file_sha256, replacing, tidy
+from .core import autocast, cache_dir, file_sha256, replacing, tidy
 
 # %% ../nbs/06_fid.ipynb #c6367857
 class Stats(NamedTuple):
@@ -100,17 +100,18 @@ def inception_weights(
 
 class _Inception(nn.Module):
     "pool_3 features and class scores (without their bias, as the Inception Score wants them)."
-    def __init__(self, weights:Path):
+    def __init__(self, weights:Path, precision:str):
         super().__init__()
         from torchmetrics.image.fid import NoTrainInceptionV3
-        self.net = NoTrainInceptionV3("inception-v3-compat", ["2048"], str(weights), antialias=False)
+        self.net, self.precision = NoTrainInceptionV3("inception-v3-compat", ["2048"], str(weights), antialias=False).to(memory_format=torch.channels_last), precision
     def forward(self, x):
-        f = self.net(x.expand(-1, 3, -1, -1))
+        with autocast(x, self.precision): f = self.net(x.expand(-1, 3, -1, -1)).float()
         return f, f @ self.net.fc.weight.T
 
 def inception(
     weights:Path, # as from `inception_weights`
     device="cpu",
+    precision:str="float32", # "bfloat16" changes the distance: `10_bench` shows by how much; the study does not use it
 )->Extractor: # 2048 features, 1008 classes
     "The 2015 Inception as an extractor."
-    return Extractor("inception", file_sha256(weights)[:16], _Inception(weights).to(device), torch.device(device), bs=32)
+    return Extractor("inception", file_sha256(weights)[:16], _Inception(weights, precision).to(device), torch.device(device), bs=32)

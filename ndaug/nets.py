@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .core import Checkpoint, generator, restore, set_seed, snapshot
+from .core import Checkpoint, autocast, generator, restore, set_seed, snapshot
 from .data import ImageSet
 
 # %% ../nbs/03_nets.ipynb #3f6e6d0e
@@ -43,6 +43,8 @@ def init_normal(
 
 class Decoder(nn.Module):
     "z and y -> logits of an image: G of CDCGAN, decoder of CDCVAE."
+    precision = "float32" # or "bfloat16"
+
     def __init__(self,
         shape:tuple, # (c, h, w) of the images, h and w multiples of 4
         n_classes:int, # length of the one-hot label
@@ -62,11 +64,13 @@ class Decoder(nn.Module):
 
     def forward(self, z, y):
         "(n, z_dim) and labels (n,) -> (n, c, h, w)."
-        return self.deconv(self.fc(torch.cat([z, F.one_hot(y, self.n_classes).to(z)], 1)))
+        with autocast(z, self.precision): return self.deconv(self.fc(torch.cat([z, F.one_hot(y, self.n_classes).to(z)], 1))).float()
 
 # %% ../nbs/03_nets.ipynb #5329f577
 class Encoder(nn.Module):
     "x and y -> n_out numbers: D of CDCGAN, encoder of CDCVAE."
+    precision = "float32" # or "bfloat16"
+
     def __init__(self,
         shape:tuple, # (c, h, w) of the images, h and w multiples of 4
         n_classes:int, # number of label maps
@@ -88,8 +92,9 @@ class Encoder(nn.Module):
         "(n, c, h, w) in [0, 1] and labels (n,) -> (n, n_out). Batch normalisation sees `parts` equal parts of the batch one after the other."
         maps = F.one_hot(y, self.n_classes).to(x)[..., None, None].expand(-1, -1, *x.shape[2:])
         h = torch.cat([x, maps], 1)
-        for m in self.net: h = torch.cat([m(p) for p in h.chunk(parts)]) if isinstance(m, (nn.BatchNorm1d, nn.BatchNorm2d)) else m(h)
-        return h
+        with autocast(x, self.precision):
+            for m in self.net: h = torch.cat([m(p) for p in h.chunk(parts)]) if isinstance(m, (nn.BatchNorm1d, nn.BatchNorm2d)) else m(h)
+        return h.float()
 
 # %% ../nbs/03_nets.ipynb #ba5fa50e
 def adam(

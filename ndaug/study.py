@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['ARMS', 'GENERATORS', 'PROTOCOLS', 'PARAMS', 'PARTS', 'COLLAPSED', 'COLORS', 'Protocol', 'Params', 'read_params',
-           'check_names', 'Cell', 'describe', 'spread', 'done', 'open_cell', 'added_images', 'measure', 'run_arm',
-           'run_cell', 'duration', 'results_table', 'chance', 'paired_interval', 'plot_results', 'plot_images',
-           'plot_losses', 'read_cell']
+           'check_names', 'Cell', 'describe', 'describe_once', 'spread', 'done', 'open_cell', 'added_images', 'measure',
+           'run_arm', 'run_cell', 'duration', 'results_table', 'chance', 'paired_interval', 'plot_results',
+           'plot_images', 'plot_losses', 'read_cell']
 
 # %% ../nbs/08_study.ipynb #35702ebb
 import inspect, math, time, warnings
@@ -21,9 +21,9 @@ from torch import Tensor
 
 from .cdcgan import CDCGAN, CDCGANConfig
 from .cdcvae import CDCVAE, CDCVAEConfig
-from .core import Checkpoint, alone, did_you_mean, difference, environment, pick_device, read_record, record_path, replacing, set_seed, whole_number, write_json
+from .core import Checkpoint, alone, cache_dir, did_you_mean, difference, environment, load_tensors, pick_device, pick_precision, read_record, record_path, replacing, save_tensors, set_seed, whole_number, write_json
 from .data import DATASETS, ImageSet, Split, check_frac, image_grid, load, split, subset
-from .fid import MIN_SAMPLES, Extractor, feature_stats, frechet, inception, inception_score, inception_weights
+from .fid import MIN_SAMPLES, Extractor, Stats, feature_stats, frechet, inception, inception_score, inception_weights
 from .nets import batches_per_epoch, fit, sample
 from .transforms import SETTINGS, augment
 from .vgg import Schedule, VGGConfig, accuracy_of, confusion, domain, fit_vgg, logits_of
@@ -69,6 +69,7 @@ class Params:
     data_dir: str = ""
     out: Path = Path("reports/runs")
     device: torch.device = torch.device("cpu")
+    precision: str = "float32"
     skip_unreadable: bool = False
 
 def _choice(name, value, allowed):
@@ -93,6 +94,7 @@ def read_params(
     data_dir="", # as for `data_root`
     out="reports/runs", # folder of the records
     device="auto", # as for `pick_device`
+    precision="auto", # as for `pick_precision`
     skip_unreadable=False, # leave out files of a folder that cannot be read, and count them in the record
 )->Params:
     "Check what a user gave. `ValueError` naming the value and what is allowed."
@@ -102,9 +104,10 @@ def read_params(
     if epochs not in (None, "") and (n := whole_number("epochs", epochs, 1, 10**6)) != protocol.classifier.epochs:
         protocol = replace(protocol, name=f"{protocol.name}-{n}", classifier=replace(protocol.classifier, epochs=n))
     if str(skip_unreadable) not in ("True", "False"): raise ValueError(f"skip_unreadable={skip_unreadable!r} will not do: give True or False.")
+    device = pick_device(device)
     return Params(dataset, check_frac(frac), seed, ARMS if arms == "all" else _listed("arms", arms, ARMS),
                   protocol, _listed("features", features, ("auto", "domain", "inception")),
-                  str(data_dir), Path(out).expanduser(), pick_device(device), str(skip_unreadable) == "True")
+                  str(data_dir), Path(out).expanduser(), device, pick_precision(precision, device), str(skip_unreadable) == "True")
 
 PARAMS = tuple(inspect.signature(read_params).parameters)
 
@@ -142,7 +145,7 @@ class Cell:
 
     def unfinished(self, arm:str, part:str)->Checkpoint:
         "Where one of the `PARTS` of the arm's work is kept until its record is written."
-        of = self.config(arm) | dict(dataset=self.name, frac=self.params.frac, seed=self.params.seed, arm=arm, part=part)
+        of = self.config(arm) | dict(dataset=self.name, frac=self.params.frac, seed=self.params.seed, arm=arm, part=part, precision=self.params.precision)
         return Checkpoint(self.path(arm).parent/".unfinished"/f"{arm}.{part}.safetensors", of)
 
     def has_begun(self, arm:str)->bool:
@@ -172,7 +175,7 @@ class Cell:
     @cached_property
     def real(self)->dict: # feature set -> (Stats, Inception Score, spread) of the subset
         "What the added images are compared with, computed once for all arms."
-        return {k: describe(e, self.train) for k,e in self.extractors.items() if isinstance(e, Extractor)}
+        return {k: describe_once(e, self.train) for k,e in self.extractors.items() if isinstance(e, Extractor)}
 
 def _plain(obj):
     "As JSON has it: lists for tuples, and null for what is no number."
@@ -187,6 +190,20 @@ def describe(
     "What a feature set has to say of a set of images."
     feats, scores = extractor(ds.x)
     return feature_stats(feats), inception_score(scores), spread(feats, ds.y)
+
+def describe_once(
+    extractor:Extractor,
+    ds:ImageSet, # real images: the same in every arm and job
+)->tuple: # as from `describe`
+    "`describe`, from the cache where it has been computed before."
+    path = cache_dir()/"stats"/f"{ds.name}-{ds.fingerprint}-{extractor.name}-{extractor.ident}.safetensors"
+    try:
+        tensors, meta = load_tensors(path)
+        return Stats(meta["n"], tensors["mean"], tensors["cov"]), meta["score"], meta["spread"]
+    except Exception: # not there, or not whole
+        stats, score, within = describe(extractor, ds)
+        save_tensors(path, {"mean": stats.mean, "cov": stats.cov}, n=stats.n, score=score, spread=within)
+        return stats, score, within
 
 def spread(
     feats:Tensor, # (n, d)
@@ -204,7 +221,7 @@ def done(
     "The arm's record if there is one. `ValueError` if it belongs to another configuration."
     path = cell.path(arm)
     rec = read_record(path)
-    if rec is not None and (d := difference(rec["config"], cell.config(arm))):
+    if rec is not None and (d := difference(rec["config"], cell.config(arm)) or difference(rec["precision"], cell.params.precision, "precision")):
         raise ValueError(f"{path} is a record of another configuration ({d}): give another out, or remove it.")
     return rec
 
@@ -236,7 +253,7 @@ def added_images(
     made, (cls, cfg) = cell.unfinished(arm, "images"), GENERATORS[arm]
     if found := made.load(): return ImageSet(found[0]["x"], found[0]["y"], train.classes, train.name), found[1]["losses"]
     set_seed(p.seed, arm)
-    model, training = cls(train.shape, len(train.classes), cfg, p.device), cell.unfinished(arm, "generator")
+    model, training = cls(train.shape, len(train.classes), cfg, p.device, p.precision), cell.unfinished(arm, "generator")
     losses = fit(model, train, p.protocol.steps(len(train), cfg.bs), p.seed, checkpoint=training)
     added, losses = sample(model, train, p.seed), {k: [round(v, 4) for v in l] for k,l in losses.items()}
     made.save({"x": added.x, "y": added.y}, losses=losses)
@@ -283,7 +300,7 @@ def _run_arm(cell, arm):
         added, found["losses"] = added_images(cell, arm); t.append(time.time())
         found["n_synthetic"] = 0 if added is None else len(added)
         found["fid"], found["fid_detail"] = measure(cell, added); t.append(time.time())
-        fitted = fit_vgg(cell.train if added is None else cell.train + added, s.val, p.protocol.classifier, seed=p.seed, device=p.device, checkpoint=cell.unfinished(arm, "classifier"))
+        fitted = fit_vgg(cell.train if added is None else cell.train + added, s.val, p.protocol.classifier, seed=p.seed, device=p.device, checkpoint=cell.unfinished(arm, "classifier"), precision=p.precision)
         pred = logits_of(fitted.model, s.test.x).argmax(1) # the one time that the test set is opened
         cm = confusion(s.test, pred)
         found |= dict(best_epoch=fitted.best_epoch, val_accuracy=round(fitted.val_accuracy, 4), test_accuracy=round(accuracy_of(cm), 4), confusion=cm.tolist(),
@@ -297,7 +314,7 @@ def _run_arm(cell, arm):
     t.append(time.time())
     rec = _plain(dict(
         dataset=cell.name, frac=p.frac, seed=p.seed, arm=arm, protocol=p.protocol.name, n_train=len(cell.train), n_val=len(s.val), n_test=len(s.test), n_skipped=cell.train.skipped,
-        epochs=p.protocol.classifier.epochs, seconds=round(t[-1] - t[0], 2), **environment(p.device), config=cell.config(arm), classes=cell.train.classes, **found,
+        epochs=p.protocol.classifier.epochs, seconds=round(t[-1] - t[0], 2), **environment(p.device, p.precision), config=cell.config(arm), classes=cell.train.classes, **found,
         seconds_resumed=resumed, seconds_parts={k: round(b - a, 2) for k,a,b in zip(("images", "fid", "classifier"), t, t[1:])}))
     with replacing(path.with_suffix(".png")) as tmp: Image.fromarray(image_grid(cell.train if added is None else added)).save(tmp, "PNG")
     if path.exists(): path.replace(path.with_name(f"{path.name}.bad")) # no record: whoever put it there may want it

@@ -25,7 +25,7 @@ with warnings.catch_warnings():
     from fastai.metrics import accuracy
     from fastai.optimizer import OptimWrapper
 
-from .core import Checkpoint, alone, cache_dir, derive_seed, load_tensors, pick_device, restore, save_tensors, set_seed, snapshot, tensors_sha256
+from .core import Checkpoint, alone, autocast, cache_dir, derive_seed, load_tensors, pick_device, restore, save_tensors, set_seed, snapshot, tensors_sha256
 from .data import ImageSet
 from .fid import Extractor
 
@@ -41,6 +41,8 @@ class VGGConfig:
 
 class VGG(nn.Module):
     "A small VGG net: images in [0, 1] -> logits."
+    precision = "float32" # or "bfloat16"
+
     def __init__(self,
         shape:tuple, # (c, h, w) of the images, at least 8x8
         n_classes:int,
@@ -62,7 +64,7 @@ class VGG(nn.Module):
 
     def forward(self, x):
         "(n, c, h, w) -> (n, n_classes)."
-        return self.head(self.body(x).flatten(1))
+        with autocast(x, self.precision): return self.head(self.body(x).flatten(1)).float()
 
 # %% ../nbs/07_vgg.ipynb #6cadd2bf
 class BatchLoader(DataLoader):
@@ -78,12 +80,14 @@ def learner(
     cfg:VGGConfig=VGGConfig(),
     seed:int=0, # draws initial weights, batches and dropout
     device=None, # default: a GPU where there is one
+    precision:str="float32", # or "bfloat16"
     **kwargs, # further arguments of fastai's Learner
 )->Learner: # ready for `fit`, `fit_one_cycle`, `lr_find`
     "A fastai Learner with the classifier of section 2.2, cross-entropy and Adam."
     device = torch.device(device or pick_device("auto"))
     set_seed(seed, "VGG")
     model = VGG(train.shape, len(train.classes), cfg).to(device, memory_format=torch.channels_last)
+    model.precision = precision
     dls = DataLoaders(BatchLoader(train, bs=bs, shuffle=True, device=device), BatchLoader(val, bs=512, device=device), device=device)
     opt = partial(OptimWrapper, opt=partial(torch.optim.Adam, fused=device.type in ("cpu", "cuda")))
     return Learner(dls, model, loss_func=nn.CrossEntropyLoss(), opt_func=opt, lr=lr, metrics=accuracy, **kwargs)
@@ -210,10 +214,11 @@ def fit_vgg(
     device="cpu",
     progress:bool=True, # show a bar with the time left
     checkpoint:Checkpoint|None=None, # where unfinished training is kept, and gone on with
+    precision:str="float32", # or "bfloat16"
 )->Fitted: # at the epoch that validation selects
     "Train the classifier of section 2.2 and select the epoch. `FloatingPointError` if its loss becomes infinite or no number."
     select, epochs = SelectBest(val, schedule.validate), Epochs(seed, checkpoint)
-    learn = learner(train, val, schedule.bs, schedule.lr, cfg, seed, device, cbs=[select, epochs] + [DropoutRamp(schedule.dropout_ramp)]*(schedule.dropout_ramp > 0))
+    learn = learner(train, val, schedule.bs, schedule.lr, cfg, seed, device, precision, cbs=[select, epochs] + [DropoutRamp(schedule.dropout_ramp)]*(schedule.dropout_ramp > 0))
     learn.create_opt()
     if checkpoint: learn.add_cb(Resume(checkpoint))
     start = learn.resume.load() if checkpoint else 0

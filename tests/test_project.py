@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from conftest import ROOT
+from ndaug.study import PARAMS
 
 MODULES = sorted(p.stem for p in (ROOT/"ndaug").glob("[a-z]*.py"))
 NOTEBOOKS = sorted((ROOT/"nbs").glob("*.ipynb"))
@@ -65,7 +66,8 @@ def test_run_notebook_keeps_its_parameters_tag():
     tagged = [c for c in cells if "parameters" in c["metadata"].get("tags", [])]
     assert len(tagged) == 1
     names = [line.split("=")[0].strip() for line in tagged[0]["source"]]
-    assert names == "dataset frac seed arms protocol features data_dir out device".split()
+    assert names == list(PARAMS)
+    assert set("dataset frac seed arms protocol features data_dir out device".split()) <= set(names)  # the contract
 
 
 def test_notebooks_show_no_error_and_have_a_check_for_what_they_export():

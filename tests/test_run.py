@@ -11,8 +11,8 @@ from ndaug.study import ARMS
 
 
 def papermill(tmp, cwd=ROOT, **params):
-    # the CPU, where the same seed promises the same record
-    args = [a for k, v in (dict(device="cpu") | params).items() for a in ("-p", k, str(v))]
+    # the CPU in float32, where the same seed promises the same record
+    args = [a for k, v in (dict(device="cpu", precision="float32") | params).items() for a in ("-p", k, str(v))]
     return subprocess.run([sys.executable, "-m", "papermill", str(ROOT/"nbs"/"run.ipynb"), str(tmp/"out.ipynb"), "-k", "python3", "--no-progress-bar", *args],
                           capture_output=True, text=True, cwd=cwd)
 
