@@ -1,6 +1,8 @@
 # make run   build the environment, run the default study cell, print its table
 # make test  build the environment, check notebooks, package and their agreement
 # make lab   open the notebooks in JupyterLab
+# make report STUDY=reports/small   a study's records as an executed notebook, tables and one HTML file
+# make bench   time what a study spends its time in, plain against ours
 # Another Python or environment: make run PYTHON=python3.12 VENV=~/envs/ndaug
 PYTHON ?= python3
 VENV ?= .venv
@@ -8,7 +10,9 @@ BIN = $(VENV)/bin
 SHELL = /bin/bash -o pipefail
 CELL = reports/runs/digits/10/0
 
-.PHONY: run test lab sync
+STUDY ?= reports/small
+
+.PHONY: run test lab sync report bench
 
 $(VENV)/.ready: settings.ini setup.py
 	$(PYTHON) -m venv $(VENV)
@@ -17,7 +21,7 @@ $(VENV)/.ready: settings.ini setup.py
 
 run: $(VENV)/.ready
 	$(BIN)/papermill nbs/run.ipynb out.ipynb -k python3 -p frac 10 --log-output --no-progress-bar 2>&1 | grep --line-buffered -vE '^(<|Executing Cell|Ending Cell|\[IPKernelApp\]|$$)'
-	@$(BIN)/python -c "from ndaug.study import read_cell, results_table; print(results_table(read_cell('$(CELL)')).to_string())"
+	@$(BIN)/python -c "from ndaug.report import read_cell, results_table; print(results_table(read_cell('$(CELL)')).to_string())"
 	@echo "open $(CURDIR)/out.ipynb (make lab), records are in $(CURDIR)/$(CELL)"
 
 # two notebooks at a time with one thread each: more threads than cores is far slower
@@ -27,6 +31,15 @@ test: $(VENV)/.ready
 
 lab: $(VENV)/.ready
 	$(BIN)/jupyter lab --ServerApp.root_dir='$(CURDIR)' --LabApp.default_url=/lab/tree/nbs/run.ipynb
+
+report: $(VENV)/.ready
+	$(BIN)/papermill nbs/report.ipynb $(STUDY)/report.ipynb -k python3 -p study $(STUDY) -p out $(STUDY)/report --no-progress-bar
+	$(BIN)/jupyter nbconvert --to html --no-input --embed-images --TemplateExporter.exclude_raw=True $(STUDY)/report.ipynb
+	@echo "open $(STUDY)/report.html"
+
+bench: $(VENV)/.ready
+	$(BIN)/papermill nbs/10_bench.ipynb bench.ipynb -k python3 --log-output --no-progress-bar 2>&1 | grep --line-buffered -vE '^(<|Executing Cell|Ending Cell|\[IPKernelApp\]|$$)'
+	@echo "open $(CURDIR)/bench.ipynb (make lab)"
 
 # after editing a notebook: modules from notebooks, notebooks without clutter
 sync: $(VENV)/.ready

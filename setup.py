@@ -13,6 +13,6 @@ setup(
     name=cfg["lib_name"], version=cfg["version"], description=cfg["description"], license="Apache-2.0",
     author=cfg["author"], author_email=cfg["author_email"], url=cfg["git_url"], keywords=cfg["keywords"],
     long_description=(here / "README.md").read_text(encoding="utf-8"), long_description_content_type="text/markdown",
-    packages=["ndaug"], include_package_data=True, python_requires=">=" + cfg["min_python"],
+    packages=["ndaug"], package_data={"ndaug": ["published/*.csv"]}, python_requires=">=" + cfg["min_python"],
     install_requires=cfg["requirements"].split(), extras_require={"dev": cfg["dev_requirements"].split()},
 )

@@ -39,9 +39,11 @@ def frechet(
 )->float: # squared distance, 0 or more, in squared units of the features
     "The Fréchet distance of two Gaussians, Eq. 6."
     if a.mean.shape != b.mean.shape: raise ValueError(f"features of {len(a.mean)} and of {len(b.mean)} numbers cannot be compared: use one extractor for both sets.")
-    e, v = torch.linalg.eigh(a.cov)
-    s = (v*e.clamp(min=0).sqrt()) @ v.T
-    tr_sqrt = torch.linalg.eigvalsh(s @ b.cov @ s).clamp(min=0).sqrt().sum()
+    l, singular = torch.linalg.cholesky_ex(a.cov)
+    if singular:
+        e, v = torch.linalg.eigh(a.cov)
+        l = v*e.clamp(min=0).sqrt()
+    tr_sqrt = torch.linalg.eigvalsh(l.T @ b.cov @ l).clamp(min=0).sqrt().sum()
     d = (a.mean - b.mean).square().sum() + a.cov.trace() + b.cov.trace() - 2*tr_sqrt
     return max(0., d.item()) # rounding can take a distance of 0 just below it
 

@@ -1,0 +1,37 @@
+"nbs/report.ipynb on records as they come: of several seeds, of a study that has only begun, and of none."
+import json
+import subprocess
+import sys
+
+import pytest
+from conftest import ROOT
+
+
+def report(study, out):
+    return subprocess.run([sys.executable, "-m", "papermill", str(ROOT/"nbs"/"report.ipynb"), str(out/"report.ipynb"), "-k", "python3", "--no-progress-bar", "-p", "study", str(study), "-p", "out", str(out)],
+                          capture_output=True, text=True, cwd=ROOT)
+
+
+@pytest.mark.parametrize("arms", ["all", "ORIG"])
+def test_real_records_become_a_report(tmp_path, arms):
+    study = ROOT/"reports"/"small"/"records"
+    if arms != "all":
+        for p in study.rglob(f"{arms}.json"):
+            (q := tmp_path/"study"/p.relative_to(study)).parent.mkdir(parents=True, exist_ok=True)
+            q.write_bytes(p.read_bytes())
+        study = tmp_path/"study"
+    r = report(study, tmp_path)
+    assert r.returncode == 0, r.stderr[-3000:]
+    outputs = [o for c in json.loads((tmp_path/"report.ipynb").read_text())["cells"] for o in c.get("outputs", [])]
+    html = "".join("".join(o["data"].get("text/html", "")) for o in outputs if "data" in o)
+    assert "published" in html and all(word in html for word in ("AUGORIG", "ROTBLUR"))
+    table = (tmp_path/"table2.csv").read_text()
+    acc = json.loads(next(study.rglob("ORIG.json")).read_text())["test_accuracy"]
+    assert str(acc) in table
+    if arms == "all":
+        assert "CDCGAN" in (tmp_path/"verdicts.csv").read_text() and (tmp_path/"verdicts.png").stat().st_size > 1000
+
+
+def test_a_study_without_records_is_refused(tmp_path):
+    r = report(tmp_path, tmp_path)
+    assert r.returncode != 0 and "has no record" in r.stderr.strip().splitlines()[-1]
