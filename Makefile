@@ -2,6 +2,7 @@
 # make test  build the environment, check notebooks, package and their agreement
 # make lab   open the notebooks in JupyterLab
 # make report STUDY=reports/small   a study's records as an executed notebook, tables and one HTML file
+# make plan    the jobs of the whole grid (reports/study.yaml), their hours here, and on more workers
 # make bench   time what a study spends its time in, plain against ours
 # Another Python or environment: make run PYTHON=python3.12 VENV=~/envs/ndaug
 PYTHON ?= python3
@@ -12,7 +13,7 @@ CELL = reports/runs/digits/10/0
 
 STUDY ?= reports/small
 
-.PHONY: run test lab sync report bench
+.PHONY: run test lab sync report bench plan
 
 $(VENV)/.ready: settings.ini setup.py
 	$(PYTHON) -m venv $(VENV)
@@ -36,6 +37,10 @@ report: $(VENV)/.ready
 	$(BIN)/papermill nbs/report.ipynb $(STUDY)/report.ipynb -k python3 -p study $(STUDY) -p out $(STUDY)/report --no-progress-bar
 	$(BIN)/jupyter nbconvert --to html --no-input --embed-images --TemplateExporter.exclude_raw=True $(STUDY)/report.ipynb
 	@echo "open $(STUDY)/report.html"
+
+plan: $(VENV)/.ready
+	$(BIN)/snakemake -s reports/Snakefile --cores all -n -q rules
+	$(BIN)/python reports/plan.py
 
 bench: $(VENV)/.ready
 	$(BIN)/papermill nbs/10_bench.ipynb bench.ipynb -k python3 --log-output --no-progress-bar 2>&1 | grep --line-buffered -vE '^(<|Executing Cell|Ending Cell|\[IPKernelApp\]|$$)'

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['IMAGE_FILES', 'SIZES', 'DATASETS', 'N_TRAIN', 'FRACS', 'ImageSet', 'image_grid', 'load_digits', 'data_root',
-           'load_torchvision', 'load_folder', 'load_npz', 'load', 'stratified_order', 'Split', 'split', 'check_frac',
-           'subset', 'check_nested']
+           'load_torchvision', 'dataset_name', 'load_folder', 'load_npz', 'load', 'stratified_order', 'Split', 'split',
+           'check_frac', 'subset', 'check_nested']
 
 # %% ../nbs/01_data.ipynb #91e5efce
 import hashlib, os, zipfile
@@ -111,6 +111,15 @@ def load_torchvision(
     return part(True), part(False)
 
 # %% ../nbs/01_data.ipynb #31c4c817
+def dataset_name(
+    dataset:str|Path, # as for `load`
+)->str: # the name of its folder of records; never "..", and not that of another data set
+    "What a data set is called in records: a folder or an .npz by its name."
+    if str(dataset) in DATASETS: return str(dataset)
+    path = Path(dataset).expanduser().resolve()
+    name, kind = (path.stem.strip("."), "npz") if path.suffix == ".npz" else (path.name, "folder")
+    return f"{name}-{kind}" if name in DATASETS else name or kind
+
 IMAGE_FILES = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff"}
 SIZES = range(16, 65, 4) # what the networks take: halved twice, and small enough to train in hours
 
@@ -179,8 +188,7 @@ def load_folder(
     x = torch.from_numpy(np.stack(arrays))
     x = x[:, None] if mode == "L" else x.permute(0, 3, 1, 2).contiguous()
     part, y = torch.tensor([i for i,*_ in todo]), torch.tensor([k for _,k,_ in todo])
-    name = path.resolve().name
-    ds = ImageSet(x, y, classes, f"{name}-folder" if name in DATASETS else name, len(bad))
+    ds = ImageSet(x, y, classes, dataset_name(path), len(bad))
     return ds[part == 0], ds[part == 1] if len(parts) == 2 else None
 
 # %% ../nbs/01_data.ipynb #f0215cf3
@@ -209,8 +217,7 @@ def load_npz(
     if k < 2 or y.min() < 0 or (y.bincount() == 0).any(): raise ValueError(f"{path}: {ky} has the labels {y.unique().tolist()}: expected 0..k-1, each at least once.")
     classes = tuple(map(str, d.get("classes", range(k))))
     if len(classes) != k: raise ValueError(f"{path}: classes has {len(classes)} names for {k} labels.")
-    name = path.stem.strip(".") or "npz" # never "..": records stand in a folder of this name
-    pool = ImageSet(x, y, classes, name if name not in DATASETS else f"{name}-npz")
+    pool = ImageSet(x, y, classes, dataset_name(path))
     if "x_test" not in d: return pool, None
     x, y = part("x_test", "y_test")
     if y.min() < 0 or y.max() >= k or x.shape[1:] != pool.x.shape[1:]: raise ValueError(f"{path}: x_test and y_test do not have the image shape and labels of {kx} and {ky}.")

@@ -27,6 +27,7 @@ def results_table(
     records:list[dict], # of one cell
 )->pd.DataFrame: # a row per arm
     "Accuracies in percent, differences in points, distances in each feature set."
+    if not records: return pd.DataFrame()
     base = {r["arm"]: r["test_accuracy"] for r in records}.get("AUGORIG")
     rows = [{"arm": r["arm"], "train": r["n_train"], "added": r["n_synthetic"], "validation %": r["val_accuracy"], "test %": r["test_accuracy"],
              "vs AUGORIG": None if None in (base, r["test_accuracy"]) else r["test_accuracy"] - base, "epoch": r["best_epoch"],
@@ -99,7 +100,8 @@ def plot_losses(
         for k,v in r["losses"].items(): ax.plot(range(1, len(v)+1), v, label=k)
         ax.set(title=r["arm"], xlabel="epoch", ylabel="nats per image"); ax.legend(fontsize=8)
     for r in (r for r in records if not r["failed"]): axs[0][-1].plot(range(1, len(r["history"]["train_loss"])+1), r["history"]["train_loss"], color=COLORS[r["arm"]], label=r["arm"])
-    axs[0][-1].set(title="classifier, training", xlabel="epoch", ylabel="nats per image"); axs[0][-1].legend(fontsize=7)
+    axs[0][-1].set(title="classifier, training", xlabel="epoch", ylabel="nats per image")
+    if records: axs[0][-1].legend(fontsize=7)
     return fig
 
 def read_cell(

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['GENERATORS', 'PROTOCOLS', 'PARAMS', 'PARTS', 'COLLAPSED', 'Protocol', 'Params', 'read_params', 'check_names', 'Cell',
-           'describe', 'describe_once', 'spread', 'done', 'open_cell', 'added_images', 'measure', 'run_arm', 'run_cell',
-           'duration']
+           'describe', 'describe_once', 'spread', 'done', 'open_cell', 'added_images', 'measure', 'run_arm', 'run_part',
+           'run_cell', 'duration']
 
 # %% ../nbs/08_study.ipynb #35702ebb
 import inspect, math, time, warnings
@@ -68,6 +68,7 @@ class Params:
     device: torch.device = torch.device("cpu")
     precision: str = "float32"
     skip_unreadable: bool = False
+    part: str = "all"
 
 def _choice(name, value, allowed):
     if value in allowed: return value
@@ -93,6 +94,7 @@ def read_params(
     device="auto", # as for `pick_device`
     precision="auto", # as for `pick_precision`
     skip_unreadable=False, # leave out files of a folder that cannot be read, and count them in the record
+    part="all", # or only what arms and jobs share: "features", or the "images" of the generators
 )->Params:
     "Check what a user gave. `ValueError` naming the value and what is allowed."
     dataset = str(dataset)
@@ -104,7 +106,7 @@ def read_params(
     device = pick_device(device)
     return Params(dataset, check_frac(frac), seed, ARMS if arms == "all" else _listed("arms", arms, ARMS),
                   protocol, _listed("features", features, ("auto", "domain", "inception")),
-                  str(data_dir), Path(out).expanduser(), device, pick_precision(precision, device), str(skip_unreadable) == "True")
+                  str(data_dir), Path(out).expanduser(), device, pick_precision(precision, device), str(skip_unreadable) == "True", _choice("part", part, ("all", "features", "images")))
 
 PARAMS = tuple(inspect.signature(read_params).parameters)
 
@@ -241,21 +243,22 @@ def open_cell(
 def added_images(
     cell:Cell,
     arm:str, # one of `ARMS`
-)->tuple[ImageSet|None, dict]: # the images to add (None for ORIG), losses per epoch of the generator
+)->tuple[ImageSet|None, dict]: # the images to add (None for ORIG); of a generator the losses per epoch and the seconds it took
     "The images that an arm adds to the subset; CDCVAE and CDCGAN are trained on it first."
     p, train = cell.params, cell.train
     if arm == "ORIG": return None, {}
     if arm == "AUGORIG": return train, {}
     if arm not in GENERATORS: return augment(train, arm, p.seed), {}
-    made, (cls, cfg) = cell.unfinished(arm, "images"), GENERATORS[arm]
-    if found := made.load(): return ImageSet(found[0]["x"], found[0]["y"], train.classes, train.name), found[1]["losses"]
+    made, (cls, cfg), t = cell.unfinished(arm, "images"), GENERATORS[arm], time.time()
+    if found := made.load(): return ImageSet(found[0]["x"], found[0]["y"], train.classes, train.name), found[1]
     set_seed(p.seed, arm)
     model, training = cls(train.shape, len(train.classes), cfg, p.device, p.precision), cell.unfinished(arm, "generator")
     losses = fit(model, train, p.protocol.steps(len(train), cfg.bs), p.seed, checkpoint=training)
     added, losses = sample(model, train, p.seed), {k: [round(v, 4) for v in l] for k,l in losses.items()}
-    made.save({"x": added.x, "y": added.y}, losses=losses)
+    meta = dict(losses=losses, seconds=time.time() - t)
+    made.save({"x": added.x, "y": added.y}, **meta)
     training.remove()
-    return added, losses
+    return added, meta
 
 # %% ../nbs/08_study.ipynb #a7cbcd9b
 COLLAPSED = .1 # of the subset's spread within classes; below it there is a warning
@@ -291,10 +294,11 @@ def run_arm(
 def _run_arm(cell, arm):
     from PIL import Image
     p, s, path = cell.params, cell.split, cell.path(arm)
-    resumed, added, t = cell.has_begun(arm), None, [time.time()]
+    resumed, added, t = any(cell.unfinished(arm, part).path.exists() for part in ("generator", "classifier")), None, [time.time()]
     found = dict(n_synthetic=0, best_epoch=None, val_accuracy=None, test_accuracy=None, confusion=None, right=None, history={}, losses={}, failed=None)
     try:
-        added, found["losses"] = added_images(cell, arm); t.append(time.time())
+        added, made = added_images(cell, arm); t.append(time.time())
+        if made: found["losses"], t[0] = made["losses"], t[1] - made["seconds"] # which may have been spent by another process
         found["n_synthetic"] = 0 if added is None else len(added)
         found["fid"], found["fid_detail"] = measure(cell, added); t.append(time.time())
         fitted = fit_vgg(cell.train if added is None else cell.train + added, s.val, p.protocol.classifier, seed=p.seed, device=p.device, checkpoint=cell.unfinished(arm, "classifier"), precision=p.precision)
@@ -327,10 +331,24 @@ def _work(cell, arm):
     checks = (p.classifier.epochs if p.classifier.validate == "every" else 1)*len(cell.split.val) + len(cell.split.test)
     return (1 if arm == "ORIG" else 2)*n*p.classifier.epochs + steps*{"CDCVAE": 30, "CDCGAN": 50}.get(arm, 0) + checks/4
 
+def run_part(
+    cell:Cell,
+)->None:
+    "Do only what others wait for, and write a marker when it is there: `features.json` for the data set, `<ARM>.images.json` for a generator that has drawn its images."
+    if cell.params.part == "features":
+        write_json(Path(cell.params.out)/cell.name/"features.json", {k: e.ident if isinstance(e, Extractor) else e for k,e in _announced(cell).items()})
+    for arm in (a for a in cell.params.arms if a in GENERATORS and cell.params.part == "images"):
+        with alone(cell.path(arm).parent/".unfinished"/f"{arm}.lock", f"{arm} of {cell.path(arm).parent}"):
+            if done(cell, arm): continue
+            added, made = added_images(cell, arm)
+            write_json(cell.path(arm).with_suffix(".images.json"), dict(n=len(added), seconds=round(made["seconds"], 2)))
+            print(f"{arm}: {len(added)} images ({made['seconds']:.0f} s)", flush=True)
+
 def run_cell(
     cell:Cell,
-)->list[dict]: # one record per arm
+)->list[dict]: # one record per arm; none where only a part is asked for
     "Run the arms of a cell that are not done, one after the other, saying how far it is."
+    if cell.params.part != "all": return run_part(cell) or []
     todo = [a for a in cell.params.arms if not done(cell, a)]
     if todo and any(isinstance(e, Extractor) for e in _announced(cell).values()): cell.real # shared by the arms, so no arm's time
     records, t, worked = [], time.time(), 0

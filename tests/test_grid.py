@@ -1,0 +1,131 @@
+"The grid: its plan, what it costs, and that kills lose nothing; on this machine and through Slurm."
+import importlib.util
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+from conftest import ROOT
+from ndaug.core import ARMS
+
+BIN = Path(sys.executable).parent
+SNAKEMAKE = BIN/"snakemake"
+needs_snakemake = pytest.mark.skipif(not SNAKEMAKE.exists(), reason="snakemake is not installed: pip install 'ndaug[cluster]'")
+
+
+def snakemake(*args):
+    return [str(SNAKEMAKE), "-s", str(ROOT/"reports"/"Snakefile"), *map(str, args)]
+
+
+@pytest.fixture(scope="module")
+def plan():
+    spec = importlib.util.spec_from_file_location("plan", ROOT/"reports"/"plan.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@needs_snakemake
+def test_the_plan_of_the_whole_grid_has_every_job():
+    r = subprocess.run(snakemake("-n", "-q", "rules", "--cores", 2, "--config", "out=reports/runs/nothing-there"), capture_output=True, text=True, cwd=ROOT)
+    counts = {w[0]: int(w[1]) for line in r.stdout.splitlines() if len(w := line.split()) == 2 and w[1].isdigit()}
+    assert r.returncode == 0, r.stderr
+    assert {k: counts[k] for k in ("features", "images", "arm", "report")} == {"features": 2, "images": 52, "arm": 182, "report": 1}
+
+
+@needs_snakemake
+def test_an_unknown_arm_is_refused():
+    r = subprocess.run(snakemake("-n", "--cores", 1, "--config", "arms=[ORIG,ROTT]"), capture_output=True, text=True, cwd=ROOT)
+    assert r.returncode != 0 and "ROTT unknown" in r.stdout + r.stderr
+
+
+def test_costs_and_wall_times_by_hand(plan):
+    study = dict(datasets=["mnist"], fracs=[1], seeds=[0], arms=["ORIG", "CDCGAN"], protocol="quick", out="none", data_dir="")
+    rate = {("mnist", "arm"): .01, ("mnist", "CDCGAN"): .1}
+    jobs = plan.jobs(study, rate)
+    evaluated = (17_500 + 10_000)/4
+    assert [round(v[1], 6) for v in jobs.values()] == [.01*(85_000 + 17_500/4), .01*(425*20 + evaluated), .1*900, .01*(850*20 + evaluated)]
+    j = {"a": ("", 4., (), None), "b": ("", 3., ("a",), None), "c": ("", 2., ("a",), None), "d": ("", 1., ("b",), None), "e": ("", 5., (), None)}
+    assert [plan.wall_time(j, w) for w in (1, 2, 3)] == [15, 8, 8]  # a and e, then b and c, then d: 4 + 3 + 1
+
+
+def test_rates_are_those_of_the_records(plan):
+    rec = json.loads(next((ROOT/"reports"/"small").rglob("quick/mnist/1/0/CDCGAN.json")).read_text())
+    rate = plan.rates([rec])
+    assert rate["mnist", "CDCGAN"] == rec["seconds_parts"]["images"]/900 and set(rate) == {("mnist", "CDCGAN"), ("mnist", "arm")}
+    assert plan.rates([rec | {"failed": "yes"}, rec | {"protocol": "quick-50"}]) == {}
+
+
+def records(out):
+    "Without times; and how many there are."
+    return {str(p.relative_to(out)): {k: v for k, v in json.loads(p.read_text()).items() if not k.startswith("seconds")} for p in out.rglob("*.json") if p.stem in ARMS}
+
+
+def study(tmp, out):
+    (tmp/f"{out.name}.yaml").write_text(yaml.safe_dump(dict(datasets=["digits"], fracs=[10, 20], seeds=[0, 1], protocol="smoke", out=str(out), threads=1)))
+    return tmp/f"{out.name}.yaml"
+
+
+def run_and_kill(tmp, out, kills, *args, kill_job=lambda: None):
+    "Run a small study; kill -9 snakemake (and a job) so many times; go on. Returns how often each record was written."
+    env = os.environ | {"NDAUG_CACHE": str(tmp/"cache"), "NDAUG_INCEPTION": "", "NDAUG_CHECKPOINT_SECONDS": "0", "PATH": f"{BIN}:{os.environ['PATH']}"}
+    command = snakemake("--configfile", study(tmp, out), "--rerun-incomplete", "--keep-going", *args)
+    written, rng = {}, random.Random(0)
+
+    def look():
+        for p in out.rglob("*.json"):
+            if p.stem in ARMS: written.setdefault(str(p), set()).add(p.stat().st_mtime_ns)
+
+    for kill in range(kills + 1):
+        p = subprocess.Popen(command, cwd=ROOT, env=env, start_new_session=True, stdout=open(tmp/f"log{kill}", "w"), stderr=subprocess.STDOUT)
+        until = time.time() + rng.uniform(60, 90) if kill < kills else float("inf")
+        while p.poll() is None and time.time() < until:
+            time.sleep(.5)
+            look()
+        if p.poll() is None:
+            os.killpg(p.pid, signal.SIGKILL)
+            kill_job()
+            p.wait()
+            subprocess.run([*command, "--unlock"], cwd=ROOT, env=env, capture_output=True, check=True)
+    look()
+    assert p.returncode == 0, (tmp/f"log{kills}").read_text()[-3000:]
+    return {k: len(v) for k, v in written.items()}
+
+
+@pytest.fixture(scope="module")
+def local(tmp_path_factory):
+    tmp = tmp_path_factory.mktemp("grid")
+    return tmp, run_and_kill(tmp, tmp/"local", 2, "--cores", 2, kill_job=lambda: subprocess.run(["pkill", "-9", "-f", str(tmp/"local")]))
+
+
+@pytest.mark.slow
+@needs_snakemake
+def test_killed_and_run_again_no_record_is_lost_or_made_twice(local):
+    tmp, written = local
+    assert len(written) == 28 and set(written.values()) == {1}
+    assert (tmp/"local"/"report"/"verdicts.csv").exists()
+    r = subprocess.run(snakemake("--configfile", study(tmp, tmp/"local"), "-n", "--cores", 1), capture_output=True, text=True, cwd=ROOT)
+    assert "Nothing to be done" in r.stdout + r.stderr
+
+
+@pytest.mark.slow
+@needs_snakemake
+@pytest.mark.skipif(not shutil.which("sinfo") or subprocess.run(["sinfo"], capture_output=True).returncode != 0, reason="no Slurm is running: sudo bash tests/slurm.sh")
+def test_slurm_gives_the_same_records(local):
+    tmp, _ = local
+
+    def kill_job():
+        running = subprocess.run(["squeue", "-h", "-o", "%i"], capture_output=True, text=True).stdout.split()
+        if running: subprocess.run(["scancel", "-s", "KILL", *running])
+
+    written = run_and_kill(tmp, tmp/"slurm", 1, "--executor", "slurm", "-j", 2, "--slurm-no-account", "--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", 2,
+                           "--default-resources", "slurm_partition=main", "--latency-wait", 5, kill_job=kill_job)
+    assert len(written) == 28 and set(written.values()) == {1}
+    assert records(tmp/"slurm") == records(tmp/"local")
