@@ -355,9 +355,8 @@ def plot_verdicts(
     for ax,((data,protocol,frac),g) in zip(axs[0], groups):
         for _,r in g.iterrows():
             ax.errorbar(r["gain"], r["arm"], xerr=np.nan_to_num(r["high"] - r["gain"]), fmt="o", color=COLORS[r["arm"]], capsize=3, mfc=COLORS[r["arm"]] if r["verdict"] != "undecided" else "white")
-        ax.axvline(0, color="k", lw=.8); ax.set(title=f"{data}, {frac} %", xlabel=f"points above {base}")
         n = int(g["seeds"].max())
-        ax.text(.98, .02, f"{n} seed{'s'*(n > 1)}, {protocol}", transform=ax.transAxes, ha="right", fontsize=7)
+        ax.axvline(0, color="k", lw=.8); ax.set(xlabel=f"points above {base}"); ax.set_title(f"{data}, {frac} %\n{protocol}, {n} seed{'s'*(n > 1)}", fontsize=9)
     if groups: axs[0][0].invert_yaxis()
     return fig
 
