@@ -25,10 +25,10 @@ run: $(VENV)/.ready
 	@$(BIN)/python -c "from ndaug.report import read_cell, results_table; print(results_table(read_cell('$(CELL)')).to_string())"
 	@echo "open $(CURDIR)/out.ipynb (make lab), records are in $(CURDIR)/$(CELL)"
 
-# two notebooks at a time with one thread each: more threads than cores is far slower
+# two notebooks, then two files of tests at a time, with one thread each: more threads than cores is far slower
 test: $(VENV)/.ready
 	OMP_NUM_THREADS=1 $(BIN)/nbdev_test --n_workers 2 --do_print --timing
-	$(BIN)/pytest -q tests
+	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n 2 --dist loadfile --durations 12 tests
 
 lab: $(VENV)/.ready
 	$(BIN)/jupyter lab --ServerApp.root_dir='$(CURDIR)' --LabApp.default_url=/lab/tree/nbs/run.ipynb
