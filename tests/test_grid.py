@@ -74,17 +74,17 @@ def study(tmp, out):
 
 
 def run_and_kill(tmp, out, kills, *args, kill_job=lambda: None):
-    "Run a small study; kill -9 snakemake (and a job) so many times; go on. Returns how often each record was written."
+    "Run a small study; kill -9 snakemake (and a job) so many times; go on. Returns how many versions of each record there were."
     env = os.environ | {"NDAUG_CACHE": str(tmp/"cache"), "NDAUG_INCEPTION": "", "NDAUG_CHECKPOINT_SECONDS": "0", "PATH": f"{BIN}:{os.environ['PATH']}"}
     command = snakemake("--configfile", study(tmp, out), "--rerun-incomplete", "--keep-going", *args)
     written, rng = {}, random.Random(0)
 
     def look():
         for p in out.rglob("*.json"):
-            if p.stem in ARMS: written.setdefault(str(p), set()).add(p.stat().st_mtime_ns)
+            if p.stem in ARMS: written.setdefault(str(p), set()).add(p.read_bytes())  # one made again has other times in it
 
     for kill in range(kills + 1):
-        p = subprocess.Popen(command, cwd=ROOT, env=env, start_new_session=True, stdout=open(tmp/f"log{kill}", "w"), stderr=subprocess.STDOUT)
+        p = subprocess.Popen(command, cwd=ROOT, env=env, start_new_session=True, stdout=open(tmp/f"{out.name}.log{kill}", "w"), stderr=subprocess.STDOUT)
         until = time.time() + rng.uniform(60, 90) if kill < kills else float("inf")
         while p.poll() is None and time.time() < until:
             time.sleep(.5)
@@ -95,7 +95,7 @@ def run_and_kill(tmp, out, kills, *args, kill_job=lambda: None):
             p.wait()
             subprocess.run([*command, "--unlock"], cwd=ROOT, env=env, capture_output=True, check=True)
     look()
-    assert p.returncode == 0, (tmp/f"log{kills}").read_text()[-3000:]
+    assert p.returncode == 0, (tmp/f"{out.name}.log{kills}").read_text()[-3000:]
     return {k: len(v) for k, v in written.items()}
 
 
