@@ -19,7 +19,7 @@ from torch import Tensor
 
 from .cdcgan import CDCGAN, CDCGANConfig
 from .cdcvae import CDCVAE, CDCVAEConfig
-from .core import ARMS, Checkpoint, alone, cache_dir, did_you_mean, difference, environment, load_tensors, pick_device, pick_precision, read_record, record_path, replacing, save_tensors, set_seed, whole_number, write_json
+from .core import ARMS, TRADITIONAL, Checkpoint, alone, cache_dir, did_you_mean, difference, environment, load_tensors, pick_device, pick_precision, read_record, record_path, replacing, save_tensors, set_seed, whole_number, write_json
 from .data import DATASETS, ImageSet, Split, check_frac, image_grid, load, split, subset
 from .fid import MIN_SAMPLES, Extractor, Stats, feature_stats, frechet, inception, inception_score, inception_weights
 from .nets import batches_per_epoch, fit, sample
@@ -46,6 +46,14 @@ class Protocol:
         "How many updates a generator makes."
         steps = self.gen_epochs*batches_per_epoch(n, bs)
         return min(steps, self.max_steps or steps)
+
+    def images(self,
+        arm:str, # one of `ARMS`
+        n:int, n_val:int, n_test:int, # images in the subset, to validate on, to test on
+    )->float:
+        "How many images the classifier trains on in all; one that it evaluates counts a quarter."
+        c = self.classifier
+        return (1 if arm == "ORIG" else 2)*n*c.epochs + (n_val*(c.epochs if c.validate == "every" else 1) + n_test)/4
 
 PROTOCOLS = {p.name: p for p in (
     Protocol("report", Schedule(), gen_epochs=500),
@@ -147,16 +155,16 @@ class Cell:
         of = self.config(arm) | dict(dataset=self.name, frac=self.params.frac, seed=self.params.seed, arm=arm, part=part, precision=self.params.precision)
         return Checkpoint(self.path(arm).parent/".unfinished"/f"{arm}.{part}.safetensors", of)
 
-    def has_begun(self, arm:str)->bool:
-        "Whether an earlier process left work on the arm behind."
-        return any(self.unfinished(arm, part).path.exists() for part in PARTS)
+    def has_begun(self, arm:str, parts:tuple=PARTS)->bool:
+        "Whether an earlier process left work on these parts of the arm behind."
+        return any(self.unfinished(arm, part).path.exists() for part in parts)
 
     def config(self, arm:str)->dict:
         "All that decides the arm's result, besides seed and versions."
         s, p = self.split, self.params
         c = dict(data=[s.train.fingerprint, s.val.fingerprint, s.test.fingerprint], protocol=asdict(p.protocol), vgg=asdict(VGGConfig()), features=p.features)
         if arm in GENERATORS: c["generator"] = asdict(GENERATORS[arm][1])
-        if arm in ("ROT", "BLUR", "ROTBLUR"): c["transform"] = SETTINGS
+        if arm in TRADITIONAL: c["transform"] = SETTINGS
         return _plain(c)
 
     @cached_property
@@ -261,6 +269,11 @@ def added_images(
     return added, meta
 
 # %% ../nbs/08_study.ipynb #a7cbcd9b
+def _no_distances(cell, reason=None):
+    "As `measure`, before anything was measured."
+    none = dict(reason=reason, n=len(cell.train), biased=len(cell.train) < MIN_SAMPLES, inception_score=None, diversity=None, ident=None)
+    return {k: None for k in cell.extractors}, {k: dict(none) for k in cell.extractors}
+
 COLLAPSED = .1 # of the subset's spread within classes; below it there is a warning
 
 def measure(
@@ -268,9 +281,8 @@ def measure(
     added:ImageSet|None, # as from `added_images`
 )->tuple[dict, dict]: # feature set -> distance or None; feature set -> details, with the reason for a None
     "FID and Inception Score of the added images against the subset, and how diverse they are, in each feature set."
-    fid, detail = {}, {}
+    fid, detail = _no_distances(cell)
     for k,e in cell.extractors.items():
-        fid[k], detail[k] = None, dict(reason=None, n=len(cell.train), biased=len(cell.train) < MIN_SAMPLES, inception_score=None, diversity=None, ident=None)
         if not isinstance(e, Extractor): detail[k]["reason"] = e; continue
         real, score, real_spread = cell.real[k]
         if added is None: detail[k]["reason"] = "ORIG adds no images; the Inception Score is that of the subset itself"
@@ -294,7 +306,7 @@ def run_arm(
 def _run_arm(cell, arm):
     from PIL import Image
     p, s, path = cell.params, cell.split, cell.path(arm)
-    resumed, added, t = any(cell.unfinished(arm, part).path.exists() for part in ("generator", "classifier")), None, [time.time()]
+    resumed, added, t = cell.has_begun(arm, ("generator", "classifier")), None, [time.time()]
     found = dict(n_synthetic=0, best_epoch=None, val_accuracy=None, test_accuracy=None, confusion=None, right=None, history={}, losses={}, failed=None)
     try:
         added, made = added_images(cell, arm); t.append(time.time())
@@ -307,7 +319,7 @@ def _run_arm(cell, arm):
         found |= dict(best_epoch=fitted.best_epoch, val_accuracy=round(fitted.val_accuracy, 4), test_accuracy=round(accuracy_of(cm), 4), confusion=cm.tolist(),
                       right=np.packbits((pred == s.test.y).numpy()).tobytes().hex(), history=fitted.history)
     except FloatingPointError as e: # a loss that is no number
-        found = dict(fid={k: None for k in cell.extractors}, fid_detail={k: dict(reason=str(e), n=len(cell.train), biased=len(cell.train) < MIN_SAMPLES, inception_score=None, diversity=None, ident=None) for k in cell.extractors}) | found | dict(failed=str(e))
+        found = dict(zip(("fid", "fid_detail"), _no_distances(cell, str(e)))) | found | dict(failed=str(e))
     except (MemoryError, RuntimeError) as e:
         if not isinstance(e, (MemoryError, torch.OutOfMemoryError)) and "can't allocate memory" not in str(e): raise
         sizes = f"{p.protocol.classifier.bs} for the classifier" + (f", {GENERATORS[arm][1].bs} for {arm}" if arm in GENERATORS else "")
@@ -328,8 +340,7 @@ def _run_arm(cell, arm):
 def _work(cell, arm):
     n, p = len(cell.train), cell.params.protocol
     steps = p.steps(n, GENERATORS[arm][1].bs) if arm in GENERATORS else 0
-    checks = (p.classifier.epochs if p.classifier.validate == "every" else 1)*len(cell.split.val) + len(cell.split.test)
-    return (1 if arm == "ORIG" else 2)*n*p.classifier.epochs + steps*{"CDCVAE": 30, "CDCGAN": 50}.get(arm, 0) + checks/4
+    return p.images(arm, n, len(cell.split.val), len(cell.split.test)) + steps*{"CDCVAE": 30, "CDCGAN": 50}.get(arm, 0)
 
 def run_part(
     cell:Cell,
@@ -348,7 +359,9 @@ def run_cell(
     cell:Cell,
 )->list[dict]: # one record per arm; none where only a part is asked for
     "Run the arms of a cell that are not done, one after the other, saying how far it is."
-    if cell.params.part != "all": return run_part(cell) or []
+    if cell.params.part != "all":
+        run_part(cell)
+        return []
     todo = [a for a in cell.params.arms if not done(cell, a)]
     if todo and any(isinstance(e, Extractor) for e in _announced(cell).values()): cell.real # shared by the arms, so no arm's time
     records, t, worked = [], time.time(), 0

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .core import generator
+from .core import TRADITIONAL, generator
 from .data import ImageSet
 
 # %% ../nbs/02_transforms.ipynb #194560ee
@@ -59,7 +59,7 @@ def augment(
     seed:int=0, # draws the parameters
 )->ImageSet: # as many images, same labels
     "Each image transformed once with its own draw (section 2.3)."
-    if arm not in ("ROT", "BLUR", "ROTBLUR"): raise ValueError(f"arm={arm!r} is not a transformation: use 'ROT', 'BLUR' or 'ROTBLUR'.")
+    if arm not in TRADITIONAL: raise ValueError(f"arm={arm!r} is not a transformation: use {', '.join(map(repr, TRADITIONAL))}.")
     u = {k: torch.rand(len(ds), generator=generator(seed, k)) for k in ("angle", "sigma")}
     angle, sigma = (2*u["angle"] - 1)*MAX_DEGREES, SIGMAS[0] + u["sigma"]*(SIGMAS[1] - SIGMAS[0])
     out = torch.empty_like(ds.x)

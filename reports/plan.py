@@ -19,23 +19,14 @@ from ndaug.report import read_study
 from ndaug.study import GENERATORS, PROTOCOLS, duration
 
 
-def updates(protocol, arm, n): return protocol.steps(n, GENERATORS[arm][1].bs)
-
-
-def images_trained(protocol, arm, n, n_val, n_test):
-    "Images that the classifier trains on; one evaluated counts a quarter."
-    c = protocol.classifier
-    return (1 if arm == "ORIG" else 2)*n*c.epochs + (n_val*(c.epochs if c.validate == "every" else 1) + n_test)/4
-
-
 def rates(records):
     "(data set, what) -> seconds each, for classifier and generators."
     found = {}
     for r in records:
         if r["failed"] or r["seconds_resumed"] or r["protocol"] not in PROTOCOLS: continue
         p, parts = PROTOCOLS[r["protocol"]], r["seconds_parts"]
-        found.setdefault((r["dataset"], "arm"), []).append(parts["classifier"]/images_trained(p, r["arm"], r["n_train"], r["n_val"], r["n_test"]))
-        if r["arm"] in GENERATORS: found.setdefault((r["dataset"], r["arm"]), []).append(parts["images"]/updates(p, r["arm"], r["n_train"]))
+        found.setdefault((r["dataset"], "arm"), []).append(parts["classifier"]/p.images(r["arm"], r["n_train"], r["n_val"], r["n_test"]))
+        if r["arm"] in GENERATORS: found.setdefault((r["dataset"], r["arm"]), []).append(parts["images"]/p.steps(r["n_train"], GENERATORS[r["arm"]][1].bs))
     return {k: median(v) for k, v in found.items()}
 
 
@@ -62,9 +53,9 @@ def jobs(study, rate, startup=0.):
                     needs, record = (data,), record_path(out, data, frac, seed, arm)
                     if arm in GENERATORS:
                         made = f"{data}/{frac}/{seed}/{arm} images"
-                        found[made] = ("images", startup + seconds(data, arm)*updates(protocol, arm, n), needs, record.with_suffix(".images.json"))
+                        found[made] = ("images", startup + seconds(data, arm)*protocol.steps(n, GENERATORS[arm][1].bs), needs, record.with_suffix(".images.json"))
                         needs = (data, made)
-                    found[f"{data}/{frac}/{seed}/{arm}"] = ("arm", startup + seconds(data, "arm")*images_trained(protocol, arm, n, n_val, n_test), needs, record)
+                    found[f"{data}/{frac}/{seed}/{arm}"] = ("arm", startup + seconds(data, "arm")*protocol.images(arm, n, n_val, n_test), needs, record)
     return found
 
 

@@ -12,7 +12,7 @@ def report(study, out):
                           capture_output=True, text=True, cwd=ROOT)
 
 
-@pytest.mark.parametrize("arms", ["all", "ORIG"])
+@pytest.mark.parametrize("arms", ["all", "ORIG", "BLUR"])
 def test_real_records_become_a_report(tmp_path, arms):
     study = ROOT/"reports"/"small"/"records"
     if arms != "all":
@@ -26,7 +26,7 @@ def test_real_records_become_a_report(tmp_path, arms):
     html = "".join("".join(o["data"].get("text/html", "")) for o in outputs if "data" in o)
     assert "published" in html and all(word in html for word in ("AUGORIG", "ROTBLUR"))
     table = (tmp_path/"table2.csv").read_text()
-    acc = json.loads(next(study.rglob("ORIG.json")).read_text())["test_accuracy"]
+    acc = json.loads(next(study.rglob("ORIG.json" if arms == "all" else f"{arms}.json")).read_text())["test_accuracy"]
     assert str(acc) in table
     if arms == "all":
         assert "CDCGAN" in (tmp_path/"verdicts.csv").read_text() and (tmp_path/"verdicts.png").stat().st_size > 1000
