@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['PRECISIONS', 'WORTH', 'ARMS', 'TRADITIONAL', 'NEURAL', 'RECORD_FIELDS', 'derive_seed', 'generator', 'set_seed',
-           'pick_device', 'did_you_mean', 'whole_number', 'autocast', 'has_bf16', 'measure_bf16', 'replacing',
-           'write_json', 'save_tensors', 'tensors_sha256', 'load_tensors', 'cache_dir', 'tidy', 'file_sha256',
-           'snapshot', 'restore', 'Checkpoint', 'alone', 'difference', 'commit', 'cpu_name', 'environment',
-           'pick_precision', 'record_path', 'read_record']
+           'pick_device', 'did_you_mean', 'whole_number', 'autocast', 'has_bf16', 'measure_bf16', 'keep_memory',
+           'replacing', 'write_json', 'save_tensors', 'tensors_sha256', 'load_tensors', 'cache_dir', 'tidy',
+           'file_sha256', 'snapshot', 'restore', 'Checkpoint', 'alone', 'difference', 'commit', 'cpu_name',
+           'environment', 'pick_precision', 'record_path', 'read_record']
 
 # %% ../nbs/00_core.ipynb #7d30856b
 import difflib, hashlib, json, os, platform, random, statistics, subprocess, time, warnings
@@ -122,6 +122,17 @@ def measure_bf16(
             if device.type == "cuda": torch.cuda.synchronize()
             if turn: s.append(time.perf_counter() - t) # the first turn sets up
     return statistics.median(seconds["float32"])/statistics.median(seconds["bfloat16"])
+
+# %% ../nbs/00_core.ipynb #7a45703f
+def keep_memory(
+    keep:bool=True, # False: as a process that has used large blocks for a while is by itself
+)->None:
+    "Let the process keep freed memory for itself, where the C library is glibc; elsewhere do nothing."
+    if platform.libc_ver()[0] != "glibc": return
+    import ctypes
+    mallopt = ctypes.CDLL(None).mallopt
+    mmap_max, mmap_threshold, trim_threshold = -4, -3, -1 # of malloc.h
+    for what,value in ((mmap_max, 0 if keep else 65536), (mmap_threshold, 32 << 20), (trim_threshold, 2**31 - 1 if keep else 64 << 20)): mallopt(what, value)
 
 # %% ../nbs/00_core.ipynb #66e8ac3e
 @contextmanager

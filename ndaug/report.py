@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['COLORS', 'ADDED', 'results_table', 'chance', 'paired_interval', 'plot_results', 'plot_images', 'plot_losses',
-           'read_cell', 'read_study', 'frame', 'mean_interval', 'published', 'mean_table', 'beside_published',
-           'style_accuracy', 'style_fid', 'holm', 'power', 'seeds_to_decide', 'differences', 'cells', 'verdicts',
-           'log_fit', 'labels_for', 'label_table', 'fid_and_gain', 'plot_curves', 'plot_verdicts', 'plot_generators',
-           'plot_samples', 'class_gains', 'plot_confusions', 'provenance']
+           'read_cell', 'read_study', 'frame', 'mean_interval', 'published', 'mean_table', 'interval_table',
+           'beside_published', 'style_accuracy', 'style_fid', 'holm', 'power', 'seeds_to_decide', 'differences',
+           'cells', 'verdicts', 'log_fit', 'labels_for', 'label_table', 'fid_and_gain', 'plot_curves', 'plot_verdicts',
+           'plot_generators', 'plot_samples', 'class_gains', 'plot_confusions', 'compare_protocols', 'provenance']
 
 # %% ../nbs/09_report.ipynb #39d5312f
 import bisect, math, warnings
@@ -159,6 +159,16 @@ def mean_table(
     "The mean per cell and arm, over the seeds that are there; NaN where there is none."
     t = frame(records).pivot_table(index=["dataset", "protocol", "frac"], columns="arm", values=value, observed=False, dropna=False)
     return t.reindex(columns=ARMS).dropna(how="all")
+
+def interval_table(
+    records:list[dict],
+    value:str, # a column of `frame`
+    digits:int=2,
+)->pd.DataFrame: # as `mean_table`, of words: "95.27 ± 0.41", or "95.27" of one seed
+    "Mean and half the 95 % interval over seeds, per cell and arm."
+    t = frame(records).groupby(["dataset", "protocol", "frac", "arm"], observed=True)[value].agg(mean_interval).unstack("arm")
+    show = lambda mh: "–" if not isinstance(mh, tuple) or math.isnan(mh[0]) else f"{mh[0]:.{digits}f}" + ("" if math.isnan(mh[1]) else f" ± {mh[1]:.{digits}f}")
+    return t.reindex(columns=ARMS).dropna(how="all").map(show)
 
 def beside_published(
     ours:pd.DataFrame, # as from `mean_table`
@@ -420,6 +430,28 @@ def plot_confusions(
     axs[2].barh(g.index, g, color=COLORS[rec["arm"]]); axs[2].axvline(0, color="k", lw=.8); axs[2].invert_yaxis(); axs[2].set(title=f"{rec['arm']} against {base['arm']}", xlabel="points")
     fig.suptitle(f"{rec['dataset']}, frac {rec['frac']}, seed {rec['seed']}, {rec['protocol']}: one run")
     return fig
+
+def compare_protocols(
+    records:list[dict], # of both
+    fast:str="quick", slow:str="report", # names of protocols
+)->pd.DataFrame: # a row per data set, frac and arm that both have: accuracies (percent), difference (points) and its 95 % interval, shares of time, distances
+    "What a faster protocol gives up and saves, paired by seed. Times are those of the classifier with its validation, and of a generator's training."
+    by, rows = {(r["dataset"], r["frac"], r["arm"], r["protocol"], r["seed"]): r for r in records if r["test_accuracy"] is not None}, []
+    for data,frac,arm in sorted({k[:3] for k in by}, key=lambda k: (*k[:2], ARMS.index(k[2]))):
+        pairs = [(r, by[k]) for r in records if (r["dataset"], r["frac"], r["arm"], r["protocol"]) == (data, frac, arm, fast) and (k := (data, frac, arm, slow, r["seed"])) in by and r["test_accuracy"] is not None]
+        if not pairs: continue
+        d, half = mean_interval([f["test_accuracy"] - s["test_accuracy"] for f,s in pairs])
+        mean = lambda of, i: float(np.mean([of(p[i]) for p in pairs]))
+        share = lambda part: sum(f["seconds_parts"][part] for f,_ in pairs)/max(1e-9, sum(s["seconds_parts"][part] for _,s in pairs))
+        row = dict(dataset=data, frac=frac, arm=arm, seeds=len(pairs), **{fast: mean(lambda r: r["test_accuracy"], 0), slow: mean(lambda r: r["test_accuracy"], 1)}, difference=d, low=d - half, high=d + half, time=share("classifier"))
+        if arm in NEURAL:
+            row["generator time"] = share("images")
+            for i,name in enumerate((fast, slow)):
+                fids = [p[i]["fid"].get("domain") for p in pairs]
+                row[f"FID {name}"] = None if None in fids else float(np.mean(fids))
+        rows.append(row)
+    columns = ["dataset", "frac", "arm", "seeds", fast, slow, "difference", "low", "high", "time", "generator time", f"FID {fast}", f"FID {slow}"]
+    return pd.DataFrame(rows, columns=columns).set_index(["dataset", "frac", "arm"])
 
 def provenance(
     records:list[dict],

@@ -53,11 +53,17 @@ class Protocol:
     )->float:
         "How many images the classifier trains on in all; one that it evaluates counts a quarter."
         c = self.classifier
-        return (1 if arm == "ORIG" else 2)*n*c.epochs + (n_val*(c.epochs if c.validate == "every" else 1) + n_test)/4
+        return (1 if arm == "ORIG" else 2)*n*c.epochs + (self.validated(n_val)*(c.epochs if c.validate == "every" else 1) + n_test)/4
+
+    def validated(self,
+        n_val:int, # images in the validation set
+    )->int:
+        "How many images an epoch is validated on."
+        return min(n_val, self.classifier.val_images or n_val)
 
 PROTOCOLS = {p.name: p for p in (
     Protocol("report", Schedule(), gen_epochs=500),
-    Protocol("quick", Schedule(epochs=20, bs=32, lr=2e-3, one_cycle=True, dropout_ramp=.5, validate="last"), gen_epochs=150, max_steps=5000),
+    Protocol("quick", Schedule(epochs=20, bs=32, lr=2e-3, one_cycle=True, dropout_ramp=.5, validate="last", val_images=5000), gen_epochs=150, max_steps=5000),
     Protocol("smoke", Schedule(epochs=2, bs=64, lr=2e-3, one_cycle=True), gen_epochs=4, max_steps=4,
              domain=Schedule(epochs=1, bs=64, lr=2e-3, one_cycle=True, validate="last")))}
 
@@ -164,6 +170,7 @@ class Cell:
         s, p = self.split, self.params
         c = dict(data=[s.train.fingerprint, s.val.fingerprint, s.test.fingerprint], protocol=asdict(p.protocol), vgg=asdict(VGGConfig()), features=p.features)
         if arm in GENERATORS: c["generator"] = asdict(GENERATORS[arm][1])
+        else: c["protocol"] = {k: v for k,v in c["protocol"].items() if k not in ("gen_epochs", "max_steps")}
         if arm in TRADITIONAL: c["transform"] = SETTINGS
         return _plain(c)
 
@@ -326,7 +333,7 @@ def _run_arm(cell, arm):
         raise MemoryError(f"out of memory on {p.device} in {arm}, with batches of {sizes}: free memory or use a machine with more; batches are not made smaller by themselves, since that would be another result.") from None
     t.append(time.time())
     rec = _plain(dict(
-        dataset=cell.name, frac=p.frac, seed=p.seed, arm=arm, protocol=p.protocol.name, n_train=len(cell.train), n_val=len(s.val), n_test=len(s.test), n_skipped=cell.train.skipped,
+        dataset=cell.name, frac=p.frac, seed=p.seed, arm=arm, protocol=p.protocol.name, n_train=len(cell.train), n_val=p.protocol.validated(len(s.val)), n_test=len(s.test), n_skipped=cell.train.skipped,
         epochs=p.protocol.classifier.epochs, seconds=round(t[-1] - t[0], 2), **environment(p.device, p.precision), config=cell.config(arm), classes=cell.train.classes, **found,
         seconds_resumed=resumed, seconds_parts={k: round(b - a, 2) for k,a,b in zip(("images", "fid", "classifier"), t, t[1:])}))
     with replacing(path.with_suffix(".png")) as tmp: Image.fromarray(image_grid(cell.train if added is None else added)).save(tmp, "PNG")
