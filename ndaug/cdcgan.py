@@ -54,6 +54,9 @@ class CDCGAN(nn.Module):
         self.opt_g = adam(self.G.parameters(), lr=cfg.lr_g, betas=(cfg.beta1, .999))
         self.opt_d = adam(self.D.parameters(), lr=cfg.lr_d, betas=(cfg.beta1, .999))
 
+    @property
+    def sampler(self): return self.G
+
     def draw_z(self, n:int, g:torch.Generator|None=None)->Tensor:
         "n codes, uniform in (-1, 1)."
         return torch.rand(n, self.G.z_dim, generator=g)*2 - 1

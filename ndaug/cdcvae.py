@@ -62,6 +62,9 @@ class CDCVAE(nn.Module):
         self.encoder.precision = self.decoder.precision = precision
         self.opt = adam(self.parameters(), lr=cfg.lr, betas=(cfg.beta1, .999))
 
+    @property
+    def sampler(self): return self.decoder
+
     def draw_z(self, n:int, g:torch.Generator|None=None)->Tensor:
         "n codes from the prior N(0, I)."
         return torch.randn(n, self.decoder.z_dim, generator=g)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from .core import Checkpoint, autocast, generator, keep_memory, restore, set_seed, snapshot
 from .data import ImageSet
@@ -126,12 +127,13 @@ def batches_per_epoch(
     return max(1, n//bs)
 
 def fit(
-    model, # a module with `step` and `bs`, on its device
+    model, # a module with `step`, `bs` and `sampler`, on its device
     ds:ImageSet, # training images
     steps:int, # updates to make
     seed:int=0, # draws the batches and the noise
     progress:bool=True, # show a bar with the time left
     checkpoint:Checkpoint|None=None, # where unfinished training is kept, and gone on with
+    average:float=0., # what the running average of the sampler's weights, which replaces them in the end, keeps of itself at each update; 0: the last weights stay
 )->dict: # name of a loss -> its mean in each epoch
     "Train a generative model. `ValueError` if there is nothing to train on, `FloatingPointError` if a loss becomes infinite or no number."
     from fastprogress.fastprogress import progress_bar
@@ -141,9 +143,12 @@ def fit(
     bs = min(model.bs, len(ds))
     per_epoch, history = batches_per_epoch(len(ds), bs), {}
     opts = {k: v for k,v in vars(model).items() if isinstance(v, torch.optim.Optimizer)}
+    averaged = AveragedModel(model.sampler, multi_avg_fn=get_ema_multi_avg_fn(average), use_buffers=True) if average else None
+    state = lambda: snapshot(model, **opts) | ({f"average.{k}": v for k,v in averaged.state_dict().items()} if average else {})
     start, saved = 0, checkpoint and checkpoint.load()
     if saved:
         restore(saved[0], model, **opts)
+        if average: averaged.load_state_dict({k.removeprefix("average."): v for k,v in saved[0].items() if k.startswith("average.")})
         start, history = saved[1]["step"], saved[1]["history"]
     model.train()
     for i in progress_bar(range(start, steps), leave=False, display=progress):
@@ -152,12 +157,14 @@ def fit(
             order, sums = torch.randperm(len(ds), generator=generator(seed, name, "batches", i//per_epoch)), {}
         idx = order[(i % per_epoch)*bs:][:bs]
         for k,v in model.step(ds.x[idx].to(device)/255, ds.y[idx].to(device)).items(): sums[k] = sums.get(k, 0) + v.detach()
+        if average: averaged.update_parameters(model.sampler)
         if (i + 1) % per_epoch == 0 or i + 1 == steps:
             for k,v in sums.items():
                 history.setdefault(k, []).append(mean := v.item()/(i % per_epoch + 1))
                 if not math.isfinite(mean):
                     raise FloatingPointError(f"{name}: the loss {k} is {mean} in epoch {i//per_epoch + 1} (update {i + 1} of {steps}): training has diverged{f'; {checkpoint}' if checkpoint else ''}.")
-            if checkpoint and checkpoint.due() and (i + 1) % per_epoch == 0: checkpoint.save(snapshot(model, **opts), step=i + 1, history=history)
+            if checkpoint and checkpoint.due() and (i + 1) % per_epoch == 0: checkpoint.save(state(), step=i + 1, history=history)
+    if average: model.sampler.load_state_dict(averaged.module.state_dict())
     return history
 
 # %% ../nbs/03_nets.ipynb #01936011

@@ -37,7 +37,16 @@ class Protocol:
     classifier: Schedule
     gen_epochs: int             # of CDCVAE and CDCGAN
     max_steps: int|None=None    # at most so many updates of them
+    average: float=0.           # of the generators' weights, as for `nets.fit`
     domain: Schedule|None=None  # of the domain features; None: their own
+    max_images: int|None=None   # epochs of the classifier times images of the subset: fewer epochs where it would be more, but a third at least
+
+    def schedule(self,
+        n:int, # images in the subset
+    )->Schedule:
+        "How the classifier is trained, in every arm, on a subset of that size."
+        c = self.classifier
+        return replace(c, epochs=max(-(-c.epochs//3), min(c.epochs, self.max_images//n))) if self.max_images else c
 
     def steps(self,
         n:int, # training images
@@ -52,7 +61,7 @@ class Protocol:
         n:int, n_val:int, n_test:int, # images in the subset, to validate on, to test on
     )->float:
         "How many images the classifier trains on in all; one that it evaluates counts a quarter."
-        c = self.classifier
+        c = self.schedule(n)
         return (1 if arm == "ORIG" else 2)*n*c.epochs + (self.validated(n_val)*(c.epochs if c.validate == "every" else 1) + n_test)/4
 
     def validated(self,
@@ -63,7 +72,7 @@ class Protocol:
 
 PROTOCOLS = {p.name: p for p in (
     Protocol("report", Schedule(), gen_epochs=500),
-    Protocol("quick", Schedule(epochs=20, bs=32, lr=2e-3, one_cycle=True, dropout_ramp=.5, validate="last", val_images=5000), gen_epochs=150, max_steps=5000),
+    Protocol("quick", Schedule(epochs=30, bs=16, one_cycle=True, dropout_ramp=.5, validate="last", val_images=5000), gen_epochs=150, max_steps=5000, average=.99, max_images=32_000),
     Protocol("smoke", Schedule(epochs=2, bs=64, lr=2e-3, one_cycle=True), gen_epochs=4, max_steps=4,
              domain=Schedule(epochs=1, bs=64, lr=2e-3, one_cycle=True, validate="last")))}
 
@@ -115,7 +124,7 @@ def read_params(
     if dataset not in DATASETS and not Path(dataset).expanduser().exists(): load(dataset) # which says what is allowed
     seed, protocol = whole_number("seed", seed, 0), PROTOCOLS[_choice("protocol", protocol, tuple(PROTOCOLS))]
     if epochs not in (None, "") and (n := whole_number("epochs", epochs, 1, 10**6)) != protocol.classifier.epochs:
-        protocol = replace(protocol, name=f"{protocol.name}-{n}", classifier=replace(protocol.classifier, epochs=n))
+        protocol = replace(protocol, name=f"{protocol.name}-{n}", classifier=replace(protocol.classifier, epochs=n), max_images=None)
     if str(skip_unreadable) not in ("True", "False"): raise ValueError(f"skip_unreadable={skip_unreadable!r} will not do: give True or False.")
     device = pick_device(device)
     return Params(dataset, check_frac(frac), seed, ARMS if arms == "all" else _listed("arms", arms, ARMS),
@@ -170,7 +179,7 @@ class Cell:
         s, p = self.split, self.params
         c = dict(data=[s.train.fingerprint, s.val.fingerprint, s.test.fingerprint], protocol=asdict(p.protocol), vgg=asdict(VGGConfig()), features=p.features)
         if arm in GENERATORS: c["generator"] = asdict(GENERATORS[arm][1])
-        else: c["protocol"] = {k: v for k,v in c["protocol"].items() if k not in ("gen_epochs", "max_steps")}
+        else: c["protocol"] = {k: v for k,v in c["protocol"].items() if k not in ("gen_epochs", "max_steps", "average")}
         if arm in TRADITIONAL: c["transform"] = SETTINGS
         return _plain(c)
 
@@ -268,7 +277,7 @@ def added_images(
     if found := made.load(): return ImageSet(found[0]["x"], found[0]["y"], train.classes, train.name), found[1]
     set_seed(p.seed, arm)
     model, training = cls(train.shape, len(train.classes), cfg, p.device, p.precision), cell.unfinished(arm, "generator")
-    losses = fit(model, train, p.protocol.steps(len(train), cfg.bs), p.seed, checkpoint=training)
+    losses = fit(model, train, p.protocol.steps(len(train), cfg.bs), p.seed, checkpoint=training, average=p.protocol.average)
     added, losses = sample(model, train, p.seed), {k: [round(v, 4) for v in l] for k,l in losses.items()}
     meta = dict(losses=losses, seconds=time.time() - t)
     made.save({"x": added.x, "y": added.y}, **meta)
@@ -320,7 +329,7 @@ def _run_arm(cell, arm):
         if made: found["losses"], t[0] = made["losses"], t[1] - made["seconds"] # which may have been spent by another process
         found["n_synthetic"] = 0 if added is None else len(added)
         found["fid"], found["fid_detail"] = measure(cell, added); t.append(time.time())
-        fitted = fit_vgg(cell.train if added is None else cell.train + added, s.val, p.protocol.classifier, seed=p.seed, device=p.device, checkpoint=cell.unfinished(arm, "classifier"), precision=p.precision)
+        fitted = fit_vgg(cell.train if added is None else cell.train + added, s.val, p.protocol.schedule(len(cell.train)), seed=p.seed, device=p.device, checkpoint=cell.unfinished(arm, "classifier"), precision=p.precision)
         pred = logits_of(fitted.model, s.test.x).argmax(1) # the one time that the test set is opened
         cm = confusion(s.test, pred)
         found |= dict(best_epoch=fitted.best_epoch, val_accuracy=round(fitted.val_accuracy, 4), test_accuracy=round(accuracy_of(cm), 4), confusion=cm.tolist(),
@@ -334,7 +343,7 @@ def _run_arm(cell, arm):
     t.append(time.time())
     rec = _plain(dict(
         dataset=cell.name, frac=p.frac, seed=p.seed, arm=arm, protocol=p.protocol.name, n_train=len(cell.train), n_val=p.protocol.validated(len(s.val)), n_test=len(s.test), n_skipped=cell.train.skipped,
-        epochs=p.protocol.classifier.epochs, seconds=round(t[-1] - t[0], 2), **environment(p.device, p.precision), config=cell.config(arm), classes=cell.train.classes, **found,
+        epochs=p.protocol.schedule(len(cell.train)).epochs, seconds=round(t[-1] - t[0], 2), **environment(p.device, p.precision), config=cell.config(arm), classes=cell.train.classes, **found,
         seconds_resumed=resumed, seconds_parts={k: round(b - a, 2) for k,a,b in zip(("images", "fid", "classifier"), t, t[1:])}))
     with replacing(path.with_suffix(".png")) as tmp: Image.fromarray(image_grid(cell.train if added is None else added)).save(tmp, "PNG")
     if path.exists(): path.replace(path.with_name(f"{path.name}.bad")) # no record: whoever put it there may want it
