@@ -7,7 +7,7 @@ __all__ = ['COLORS', 'ADDED', 'results_table', 'chance', 'paired_interval', 'plo
            'read_cell', 'read_study', 'frame', 'mean_interval', 'published', 'mean_table', 'interval_table',
            'beside_published', 'style_accuracy', 'style_fid', 'holm', 'power', 'seeds_to_decide', 'differences',
            'cells', 'verdicts', 'log_fit', 'labels_for', 'label_table', 'fid_and_gain', 'plot_curves', 'plot_verdicts',
-           'plot_generators', 'plot_samples', 'class_gains', 'plot_confusions', 'compare_protocols', 'provenance']
+           'plot_generators', 'plot_samples', 'class_gains', 'plot_confusions', 'compare', 'provenance']
 
 # %% ../nbs/09_report.ipynb #39d5312f
 import bisect, math, warnings
@@ -431,14 +431,15 @@ def plot_confusions(
     fig.suptitle(f"{rec['dataset']}, frac {rec['frac']}, seed {rec['seed']}, {rec['protocol']}: one run")
     return fig
 
-def compare_protocols(
+def compare(
     records:list[dict], # of both
-    fast:str="quick", slow:str="report", # names of protocols
+    fast:str="quick", slow:str="report", # what is compared
+    by:str="protocol", # the field of a record in which they differ, e.g. "precision"
 )->pd.DataFrame: # a row per data set, frac and arm that both have: accuracies (percent), difference (points) and its 95 % interval, shares of time, distances
-    "What a faster protocol gives up and saves, paired by seed. Times are those of the classifier with its validation, and of a generator's training."
-    by, rows = {(r["dataset"], r["frac"], r["arm"], r["protocol"], r["seed"]): r for r in records if r["test_accuracy"] is not None}, []
-    for data,frac,arm in sorted({k[:3] for k in by}, key=lambda k: (*k[:2], ARMS.index(k[2]))):
-        pairs = [(r, by[k]) for r in records if (r["dataset"], r["frac"], r["arm"], r["protocol"]) == (data, frac, arm, fast) and (k := (data, frac, arm, slow, r["seed"])) in by and r["test_accuracy"] is not None]
+    "What a faster way of running the same arms gives up and saves, paired by seed. Times are those of the classifier with its validation, and of a generator's training."
+    found, rows = {(r["dataset"], r["frac"], r["arm"], r[by], r["seed"]): r for r in records if r["test_accuracy"] is not None}, []
+    for data,frac,arm in sorted({k[:3] for k in found}, key=lambda k: (*k[:2], ARMS.index(k[2]))):
+        pairs = [(r, found[k]) for r in found.values() if (r["dataset"], r["frac"], r["arm"], r[by]) == (data, frac, arm, fast) and (k := (data, frac, arm, slow, r["seed"])) in found]
         if not pairs: continue
         d, half = mean_interval([f["test_accuracy"] - s["test_accuracy"] for f,s in pairs])
         mean = lambda of, i: float(np.mean([of(p[i]) for p in pairs]))

@@ -8,6 +8,7 @@ slowest rate. Jobs are then dealt to workers as snakemake does: whenever one is 
 """
 import argparse
 import heapq
+from dataclasses import asdict
 from pathlib import Path
 from statistics import median
 
@@ -23,8 +24,8 @@ def rates(records):
     "(data set, what) -> seconds each, for classifier and generators."
     found = {}
     for r in records:
-        if r["failed"] or r["seconds_resumed"] or r["protocol"] not in PROTOCOLS: continue
-        p, parts = PROTOCOLS[r["protocol"]], r["seconds_parts"]
+        p, parts = PROTOCOLS.get(r["protocol"]), r["seconds_parts"]
+        if r["failed"] or r["seconds_resumed"] or not p or r["config"]["protocol"]["classifier"] != asdict(p.classifier): continue  # of another schedule
         found.setdefault((r["dataset"], "arm"), []).append(parts["classifier"]/p.images(r["arm"], r["n_train"], r["n_val"], r["n_test"]))
         if r["arm"] in GENERATORS: found.setdefault((r["dataset"], r["arm"]), []).append(parts["images"]/p.steps(r["n_train"], GENERATORS[r["arm"]][1].bs))
     return {k: median(v) for k, v in found.items()}
