@@ -6,8 +6,9 @@
 __all__ = ['COLORS', 'ADDED', 'results_table', 'chance', 'paired_interval', 'plot_results', 'plot_images', 'plot_losses',
            'read_cell', 'read_study', 'frame', 'mean_interval', 'published', 'mean_table', 'interval_table',
            'beside_published', 'style_accuracy', 'style_fid', 'holm', 'power', 'seeds_to_decide', 'differences',
-           'cells', 'verdicts', 'log_fit', 'labels_for', 'label_table', 'fid_and_gain', 'plot_curves', 'plot_verdicts',
-           'plot_generators', 'plot_samples', 'class_gains', 'plot_confusions', 'compare', 'provenance']
+           'cells', 'verdicts', 'verdict_table', 'log_fit', 'labels_for', 'label_table', 'fid_and_gain', 'plot_curves',
+           'plot_verdicts', 'plot_generators', 'plot_samples', 'class_gains', 'plot_confusions', 'compare',
+           'provenance']
 
 # %% ../nbs/09_report.ipynb #39d5312f
 import bisect, math, warnings
@@ -279,6 +280,18 @@ def verdicts(
     t["verdict"] = np.where(~(t["p (Holm)"] < alpha), "undecided", np.where(t["gain"] > 0, "helps", "hurts"))
     return t
 
+def verdict_table(
+    table:pd.DataFrame, # as from `verdicts`
+    base:str="AUGORIG", # what arms are compared with
+):
+    "The verdicts at a glance: a row per data set, protocol and size, a column per arm, with the gain in points and half its 95 % interval."
+    t = table[table["base"] == base]
+    words = [f"{r['verdict']}, {r['gain']:+.2f}" + ("" if math.isnan(r["low"]) else f" ± {r['gain'] - r['low']:.2f}") for _,r in t.iterrows()]
+    wide = t.assign(words=words).pivot(index=["dataset", "protocol", "frac"], columns="arm", values="words")
+    color = {"helps": "color: #00664f; font-weight: bold", "hurts": "color: #a03c00; font-weight: bold"}
+    return wide[[a for a in ARMS if a in wide]].style.map(lambda w: color.get(str(w).split(",")[0], "")).format(na_rep="–").set_caption(f"against {base}")
+
+
 # %% ../nbs/09_report.ipynb #2664198c
 def log_fit(
     n, accuracy, # images and percent, two sizes at least
@@ -328,6 +341,14 @@ def fid_and_gain(
     return t, r.statistic, *r.confidence_interval(.95)
 
 # %% ../nbs/09_report.ipynb #b35c7eef
+def _panels(n, width, height, **kwargs):
+    "Axes for n panels, at most two side by side, so that they can be read on a phone."
+    import matplotlib.pyplot as plt
+    columns = min(2, max(1, n)); rows = -(-max(1, n)//columns)
+    fig, axs = plt.subplots(rows, columns, figsize=(width*columns, height*rows), squeeze=False, layout="constrained", **kwargs)
+    for ax in axs.flat[n:]: ax.axis("off")
+    return fig, axs
+
 def plot_curves(
     records:list[dict],
     with_published:bool=True, # thin dotted lines, where the data set is one of the report's
@@ -336,8 +357,8 @@ def plot_curves(
     import matplotlib.pyplot as plt
     groups = {}
     for (data,protocol,frac),recs in cells(records).items(): groups.setdefault((data, protocol), {})[frac] = recs
-    fig, axs = plt.subplots(1, len(groups), figsize=(5*len(groups), 3.8), squeeze=False, layout="constrained")
-    for ax,((data,protocol),by_frac) in zip(axs[0], groups.items()):
+    fig, axs = _panels(len(groups), 4.6, 3.6)
+    for ax,((data,protocol),by_frac) in zip(axs.flat, groups.items()):
         for arm in ARMS:
             pts = [(recs[0]["n_train"], *mean_interval([r["test_accuracy"] for r in recs if r["arm"] == arm and r["test_accuracy"] is not None])) for recs in by_frac.values()]
             pts = np.array([p for p in pts if not math.isnan(p[1])])
@@ -347,7 +368,7 @@ def plot_curves(
                 ax.plot([425*f for f in t.index], t, ":", marker="x", ms=4, lw=.8, color=COLORS[arm])
         seeds = {r["seed"] for recs in by_frac.values() for r in recs}
         ax.set(xscale="log", title=f"{data}, {protocol}, {len(seeds)} seed{'s'*(len(seeds) > 1)}", xlabel="training images before augmentation", ylabel="test accuracy (%)")
-    axs[0][0].legend(fontsize=8)
+    axs.flat[0].legend(fontsize=8)
     if with_published: fig.supxlabel("crosses: published (one run, 500 and 200 epochs, original images)", fontsize=8)
     return fig
 
@@ -359,13 +380,13 @@ def plot_verdicts(
     import matplotlib.pyplot as plt
     t = table[table["base"] == base]
     groups = list(t.groupby(["dataset", "protocol", "frac"], sort=False))
-    fig, axs = plt.subplots(1, max(1, len(groups)), figsize=(max(4, 2.7*len(groups)), 2.8), squeeze=False, sharey=True, layout="constrained")
-    for ax,((data,protocol,frac),g) in zip(axs[0], groups):
+    fig, axs = _panels(len(groups), 4., 2.5)
+    for ax,((data,protocol,frac),g) in zip(axs.flat, groups):
         for _,r in g.iterrows():
             ax.errorbar(r["gain"], r["arm"], xerr=np.nan_to_num(r["high"] - r["gain"]), fmt="o", color=COLORS[r["arm"]], capsize=3, mfc=COLORS[r["arm"]] if r["verdict"] != "undecided" else "white")
         n = int(g["seeds"].max())
         ax.axvline(0, color="k", lw=.8); ax.set(xlabel=f"points above {base}"); ax.set_title(f"{data}, {frac} %\n{protocol}, {n} seed{'s'*(n > 1)}", fontsize=9)
-    if groups: axs[0][0].invert_yaxis()
+        ax.invert_yaxis()
     return fig
 
 def plot_generators(

@@ -38,6 +38,7 @@ class Protocol:
     gen_epochs: int             # of CDCVAE and CDCGAN
     max_steps: int|None=None    # at most so many updates of them
     average: float=0.           # of the generators' weights, as for `nets.fit`
+    lr_vae: float|None=None     # learning rate of CDCVAE; None: the published
     domain: Schedule|None=None  # of the domain features; None: their own
     max_images: int|None=None   # epochs of the classifier times images of the subset: fewer epochs where it would be more, but a third at least
 
@@ -56,6 +57,13 @@ class Protocol:
         steps = self.gen_epochs*batches_per_epoch(n, bs)
         return min(steps, self.max_steps or steps)
 
+    def generator(self,
+        arm:str, # a key of `GENERATORS`
+    )->tuple: # class, config
+        "What is trained for a neural arm, and its settings."
+        cls, cfg = GENERATORS[arm]
+        return cls, replace(cfg, lr=self.lr_vae) if arm == "CDCVAE" and self.lr_vae else cfg
+
     def images(self,
         arm:str, # one of `ARMS`
         n:int, n_val:int, n_test:int, # images in the subset, to validate on, to test on
@@ -72,7 +80,7 @@ class Protocol:
 
 PROTOCOLS = {p.name: p for p in (
     Protocol("report", Schedule(), gen_epochs=500),
-    Protocol("quick", Schedule(epochs=30, bs=16, one_cycle=True, dropout_ramp=.5, validate="last", val_images=5000), gen_epochs=150, max_steps=5000, average=.99, max_images=32_000),
+    Protocol("quick", Schedule(epochs=30, bs=16, one_cycle=True, dropout_ramp=.5, validate="last", val_images=5000), gen_epochs=150, max_steps=5000, average=.99, lr_vae=8e-3, max_images=32_000),
     Protocol("smoke", Schedule(epochs=2, bs=64, lr=2e-3, one_cycle=True), gen_epochs=4, max_steps=4,
              domain=Schedule(epochs=1, bs=64, lr=2e-3, one_cycle=True, validate="last")))}
 
@@ -178,8 +186,8 @@ class Cell:
         "All that decides the arm's result, besides seed and versions."
         s, p = self.split, self.params
         c = dict(data=[s.train.fingerprint, s.val.fingerprint, s.test.fingerprint], protocol=asdict(p.protocol), vgg=asdict(VGGConfig()), features=p.features)
-        if arm in GENERATORS: c["generator"] = asdict(GENERATORS[arm][1])
-        else: c["protocol"] = {k: v for k,v in c["protocol"].items() if k not in ("gen_epochs", "max_steps", "average")}
+        if arm in GENERATORS: c["generator"] = asdict(p.protocol.generator(arm)[1])
+        else: c["protocol"] = {k: v for k,v in c["protocol"].items() if k not in ("gen_epochs", "max_steps", "average", "lr_vae")}
         if arm in TRADITIONAL: c["transform"] = SETTINGS
         return _plain(c)
 
@@ -273,7 +281,7 @@ def added_images(
     if arm == "ORIG": return None, {}
     if arm == "AUGORIG": return train, {}
     if arm not in GENERATORS: return augment(train, arm, p.seed), {}
-    made, (cls, cfg), t = cell.unfinished(arm, "images"), GENERATORS[arm], time.time()
+    made, (cls, cfg), t = cell.unfinished(arm, "images"), p.protocol.generator(arm), time.time()
     if found := made.load(): return ImageSet(found[0]["x"], found[0]["y"], train.classes, train.name), found[1]
     set_seed(p.seed, arm)
     model, training = cls(train.shape, len(train.classes), cfg, p.device, p.precision), cell.unfinished(arm, "generator")
