@@ -1,7 +1,7 @@
 # make run   build the environment, run the default study cell, print its table
 # make test  build the environment, check notebooks, package and their agreement
 # make lab   open the notebooks in JupyterLab
-# make report STUDY=reports/small   a study's records as an executed notebook, tables and one HTML file
+# make report STUDY=reports/main   a study's records as an executed notebook, tables and one HTML file
 # make plan    the jobs of the whole grid (reports/study.yaml), their hours here, and on more workers
 # make bench   time what a study spends its time in, plain against ours
 # Another Python or environment: make run PYTHON=python3.12 VENV=~/envs/ndaug
@@ -11,7 +11,7 @@ BIN = $(VENV)/bin
 SHELL = /bin/bash -o pipefail
 CELL = reports/runs/digits/10/0
 
-STUDY ?= reports/small
+STUDY ?= reports/main
 
 .PHONY: run test lab sync report bench plan
 

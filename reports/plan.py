@@ -3,7 +3,7 @@
 python reports/plan.py [study.yaml] [--rates FOLDER] [--workers 1,4,16] [--startup SECONDS]
 
 The rates are seconds per update of a generator and per image that the classifier trains on (an image evaluated counts a
-quarter), medians over the records under FOLDER (default reports/small). A data set that none of them is of is given the
+quarter), medians over the records under FOLDER (default reports/main). A data set that none of them is of is given the
 slowest rate. Jobs are then dealt to workers as snakemake does: whenever one is free it takes a job whose inputs are there.
 """
 import argparse
@@ -83,7 +83,7 @@ def wall_time(found, workers):
 def main():
     a = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     a.add_argument("study", nargs="?", default="reports/study.yaml")
-    a.add_argument("--rates", default="reports/small", help="folder of the records that rates are taken from")
+    a.add_argument("--rates", default="reports/main", help="folder of the records that rates are taken from")
     a.add_argument("--workers", default="1,2,4,8,16,32,64,128,256")
     a.add_argument("--startup", type=float, default=15., help="seconds that a job needs before it works")
     a = a.parse_args()

@@ -61,7 +61,7 @@ def test_costs_and_wall_times_by_hand(plan):
 
 
 def test_rates_are_those_of_the_records(plan):
-    rec = json.loads(next((ROOT/"reports"/"small").rglob("quick/mnist/1/0/CDCGAN.json")).read_text())
+    rec = json.loads(next((ROOT/"reports"/"main").rglob("quick/mnist/1/0/CDCGAN.json")).read_text())
     rate = plan.rates([rec])
     assert rate["mnist", "CDCGAN"] == rec["seconds_parts"]["images"]/900 and set(rate) == {("mnist", "CDCGAN"), ("mnist", "arm")}
     assert plan.rates([rec | {"failed": "yes"}, rec | {"protocol": "quick-50"}]) == {}

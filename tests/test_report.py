@@ -14,7 +14,7 @@ def report(study, out):
 
 @pytest.mark.parametrize("arms", ["all", "ORIG", "BLUR"])
 def test_real_records_become_a_report(tmp_path, arms):
-    study = ROOT/"reports"/"small"/"records"
+    study = ROOT/"reports"/"main"
     if arms != "all":
         for p in study.rglob(f"{arms}.json"):
             (q := tmp_path/"study"/p.relative_to(study)).parent.mkdir(parents=True, exist_ok=True)
@@ -35,3 +35,9 @@ def test_real_records_become_a_report(tmp_path, arms):
 def test_a_study_without_records_is_refused(tmp_path):
     r = report(tmp_path, tmp_path)
     assert r.returncode != 0 and "has no record" in r.stderr.strip().splitlines()[-1]
+
+
+def test_protocols_are_compared_on_what_is_there(tmp_path):
+    r = subprocess.run([sys.executable, "-m", "papermill", str(ROOT/"nbs"/"protocols.ipynb"), str(tmp_path/"p.ipynb"), "-k", "python3", "--no-progress-bar", "-p", "study", str(ROOT/"reports"/"main")], capture_output=True, text=True, cwd=ROOT)
+    assert r.returncode == 0, r.stderr[-3000:]
+    assert "from the drawing of images alone one would expect" in (tmp_path/"p.ipynb").read_text()
