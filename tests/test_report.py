@@ -1,5 +1,6 @@
 "nbs/report.ipynb on records as they come: of several seeds, of a study that has only begun, and of none."
 import json
+import re
 import subprocess
 import sys
 
@@ -26,8 +27,10 @@ def test_real_records_become_a_report(tmp_path, arms):
     html = "".join("".join(o["data"].get("text/html", "")) for o in outputs if "data" in o)
     assert "published" in html and all(word in html for word in ("AUGORIG", "ROTBLUR"))
     table = (tmp_path/"table2.csv").read_text()
-    acc = json.loads(next(study.rglob("ORIG.json" if arms == "all" else f"{arms}.json")).read_text())["test_accuracy"]
-    assert str(acc) in table
+    arm = "ORIG" if arms == "all" else arms
+    ours = [json.loads(p.read_text())["test_accuracy"] for p in study.rglob("quick/mnist/1/*/*.json") if p.stem == arm]
+    numbers = [float(w) for w in re.split("[,\n]", table) if re.fullmatch(r"[\d.]+", w)]
+    assert ours and any(abs(v - sum(ours)/len(ours)) < 1e-6 for v in numbers)  # the mean over seeds
     if arms == "all":
         assert "CDCGAN" in (tmp_path/"verdicts.csv").read_text() and (tmp_path/"verdicts.png").stat().st_size > 1000
 
