@@ -143,7 +143,8 @@ def fit(
     bs = min(model.bs, len(ds))
     per_epoch, history = batches_per_epoch(len(ds), bs), {}
     opts = {k: v for k,v in vars(model).items() if isinstance(v, torch.optim.Optimizer)}
-    averaged = AveragedModel(model.sampler, multi_avg_fn=get_ema_multi_avg_fn(average), use_buffers=True) if average else None
+    kept = lambda n: min(average, (1 + float(n))/(10 + float(n))) # less at first, or the initial weights would stay in it
+    averaged = AveragedModel(model.sampler, multi_avg_fn=lambda avg, now, n: get_ema_multi_avg_fn(kept(n))(avg, now, n), use_buffers=True) if average else None
     state = lambda: snapshot(model, **opts) | ({f"average.{k}": v for k,v in averaged.state_dict().items()} if average else {})
     start, saved = 0, checkpoint and checkpoint.load()
     if saved:
