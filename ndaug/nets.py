@@ -133,7 +133,7 @@ def fit(
     seed:int=0, # draws the batches and the noise
     progress:bool=True, # show a bar with the time left
     checkpoint:Checkpoint|None=None, # where unfinished training is kept, and gone on with
-    average:float=0., # what the running average of the sampler's weights, which replaces them in the end, keeps of itself at each update; 0: the last weights stay
+    average:float=0., # what the running average of the sampler's weights, which replaces them in the end, keeps of itself at each update, at most; 0: the last weights stay
 )->dict: # name of a loss -> its mean in each epoch
     "Train a generative model. `ValueError` if there is nothing to train on, `FloatingPointError` if a loss becomes infinite or no number."
     from fastprogress.fastprogress import progress_bar
