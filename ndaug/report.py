@@ -6,9 +6,9 @@
 __all__ = ['COLORS', 'ADDED', 'results_table', 'chance', 'paired_interval', 'plot_results', 'plot_images', 'plot_losses',
            'read_cell', 'read_study', 'frame', 'mean_interval', 'published', 'mean_table', 'interval_table',
            'beside_published', 'style_accuracy', 'style_fid', 'holm', 'power', 'seeds_to_decide', 'differences',
-           'cells', 'verdicts', 'verdict_table', 'log_fit', 'labels_for', 'label_table', 'fid_and_gain', 'plot_curves',
-           'plot_verdicts', 'plot_generators', 'plot_samples', 'class_gains', 'plot_confusions', 'compare',
-           'provenance']
+           'cells', 'noise', 'verdicts', 'verdict_table', 'log_fit', 'labels_for', 'label_table', 'fid_and_gain',
+           'plot_curves', 'plot_verdicts', 'plot_generators', 'plot_samples', 'class_gains', 'plot_confusions',
+           'compare', 'provenance']
 
 # %% ../nbs/09_report.ipynb #39d5312f
 import bisect, math, warnings
@@ -225,20 +225,22 @@ def holm(
 def power(
     n:int, # seeds
     effect:float, # mean difference in standard deviations of the differences
+    arms:int=2, # whose runs tell that deviation
     alpha:float=.05,
 )->float: # chance to find it
-    "Power of the two-sided paired t-test (noncentral t)."
-    t, nc = stats.t.ppf(1 - alpha/2, n - 1), abs(effect)*n**.5
-    return float(stats.nct.sf(t, n - 1, nc) + stats.nct.cdf(-t, n - 1, nc))
+    "Power of the two-sided test of one difference (noncentral t); with two arms, of the paired t-test."
+    df = (arms - 1)*(n - 1); t, nc = stats.t.ppf(1 - alpha/2, df), abs(effect)*n**.5
+    return float(stats.nct.sf(t, df, nc) + stats.nct.cdf(-t, df, nc))
 
 def seeds_to_decide(
     gain:float, sd:float, # mean and standard deviation of the differences
+    arms:int=2, # whose runs tell that deviation
     wanted:float=.8, # power
     most:int=1000,
 )->float: # seeds; inf if `most` are not enough
     "How many seeds would find this gain with that power."
     if not sd > 0: return 2 if gain else math.inf
-    n = bisect.bisect_left(range(most + 1), wanted, lo=2, key=lambda n: power(n, gain/sd)) # power grows with n
+    n = bisect.bisect_left(range(most + 1), wanted, lo=2, key=lambda n: power(n, gain/sd, arms)) # power grows with n
     return n if n <= most else math.inf
 
 def differences(
@@ -259,23 +261,34 @@ def cells(
     keys = lambda r: (r["dataset"], r["protocol"], r["frac"])
     return {k: [r for r in records if keys(r) == k] for k in sorted({keys(r) for r in records})}
 
+def noise(
+    records:list[dict], # of one data set, protocol and frac
+)->tuple[float, int]: # in points (NaN without a degree of freedom), degrees of freedom
+    "The standard deviation of one run, from all arms: what is left of the accuracies without the means of arms and of seeds (least squares, so that some may be missing)."
+    recs = [r for r in records if r["test_accuracy"] is not None]
+    y, levels = np.array([r["test_accuracy"] for r in recs], float), [[(r["arm"],) for r in recs], [(r["seed"], repr(r["config"].get("data"))) for r in recs]]
+    X = np.array([[k == l for k in of] for of in levels for l in dict.fromkeys(of)], float).T
+    df = len(y) - int(np.linalg.matrix_rank(X)) if len(y) else 0
+    return (float(np.linalg.norm(y - X @ np.linalg.lstsq(X, y)[0])/df**.5) if df else math.nan), df
+
 def verdicts(
     records:list[dict],
     bases:tuple=("AUGORIG", "ORIG"), # what arms are compared with
     alpha:float=.05,
-)->pd.DataFrame: # a row per comparison: gain in points, interval, p, Holm's p, verdict, seeds that would decide
-    "One verdict per arm, size, data set and base."
+)->pd.DataFrame: # a row per comparison: gain in points, interval, noise of one run, p, Holm's p, verdict, seeds that would decide
+    "One verdict per arm, size, data set and base. The noise is that of all arms of the cell."
     rows = []
     for (data,protocol,frac),recs in cells(records).items():
+        (sd, df), n_arms = noise(recs), len({r["arm"] for r in recs if r["test_accuracy"] is not None})
         for base in bases:
             for arm in (a for a in ARMS if a not in bases or a == "AUGORIG" != base):
                 d = differences(recs, arm, base)
                 if not len(d): continue
-                gain, half = mean_interval(d)
-                sd = d.std(ddof=1) if len(d) > 1 else math.nan
-                p = math.nan if len(d) < 2 else stats.ttest_1samp(d, 0).pvalue if sd > 0 else float(gain == 0)
-                rows.append(dict(dataset=data, protocol=protocol, frac=frac, base=base, arm=arm, seeds=len(d), gain=gain, low=gain - half, high=gain + half, p=p, needed=seeds_to_decide(gain, sd) if len(d) > 1 else math.nan))
-    t = pd.DataFrame(rows, columns="dataset protocol frac base arm seeds gain low high p needed".split())
+                gain, se = d.mean(), sd*(2/len(d))**.5 if len(d) > 1 else math.nan # one seed decides nothing
+                half = stats.t.ppf(.975, df)*se
+                p = 2*stats.t.sf(abs(gain)/se, df) if se > 1e-9 else math.nan if math.isnan(se) else float(gain == 0)
+                rows.append(dict(dataset=data, protocol=protocol, frac=frac, base=base, arm=arm, seeds=len(d), gain=gain, low=gain - half, high=gain + half, noise=sd, p=p, needed=seeds_to_decide(gain, sd*2**.5, n_arms) if len(d) > 1 else math.nan))
+    t = pd.DataFrame(rows, columns="dataset protocol frac base arm seeds gain low high noise p needed".split())
     t.insert(len(t.columns) - 1, "p (Holm)", holm(t["p"]))
     t["verdict"] = np.where(~(t["p (Holm)"] < alpha), "undecided", np.where(t["gain"] > 0, "helps", "hurts"))
     return t
