@@ -10,7 +10,7 @@ __all__ = ['PRECISIONS', 'WORTH', 'ARMS', 'TRADITIONAL', 'NEURAL', 'RECORD_FIELD
            'environment', 'pick_precision', 'record_path', 'read_record']
 
 # %% ../nbs/00_core.ipynb #7d30856b
-import difflib, hashlib, json, os, platform, random, statistics, subprocess, time, warnings
+import difflib, hashlib, json, os, platform, random, secrets, statistics, subprocess, time, warnings
 from contextlib import contextmanager
 from functools import lru_cache
 from importlib.metadata import version
@@ -142,7 +142,7 @@ def replacing(
     "Write a file so that `path` is either its old self or complete, whatever happens in between."
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    tmp = path.with_name(f".{path.name}.{os.getpid()}.part")
+    tmp = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part") # on a shared disk processes of two machines may have one number
     try:
         yield tmp
         with open(tmp, "rb+") as f: os.fsync(f.fileno())
@@ -237,7 +237,9 @@ class Checkpoint:
         of:dict, # what it is of, anything JSON can hold
         every:float|None=None, # seconds between two savings; default `$NDAUG_CHECKPOINT_SECONDS`, else 120
     ):
-        self.path, self.of, self.saved = Path(path), json.loads(json.dumps(of)), time.time()
+        self.path, self.of = Path(path), json.loads(json.dumps(of))
+        self.began = self.saved = time.time()
+        self.before = 0. # seconds of earlier processes, up to what was loaded
         self.every = float(os.environ.get("NDAUG_CHECKPOINT_SECONDS") or 120) if every is None else every
 
     def load(self)->tuple[dict, dict]|None: # tensors and description, None if there is nothing to go on from
@@ -249,6 +251,7 @@ class Checkpoint:
             return None
         if d := difference(meta.pop("of", None), self.of, "config"):
             raise ValueError(f"{tidy(self.path)} is a checkpoint of another configuration ({d}): give another out, or remove it.")
+        self.before = meta.pop("worked", 0.)
         return tensors, meta
 
     def due(self)->bool:
@@ -257,7 +260,7 @@ class Checkpoint:
 
     def save(self, tensors:dict, **meta)->None:
         "Write the state, whole or not at all."
-        save_tensors(self.path, tensors, of=self.of, **meta)
+        save_tensors(self.path, tensors, of=self.of, worked=self.before + time.time() - self.began, **meta)
         self.saved = time.time()
 
     def remove(self)->None: self.path.unlink(missing_ok=True)

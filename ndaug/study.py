@@ -110,7 +110,7 @@ def _listed(name, value, allowed):
     if isinstance(value, str): value = value.strip("[]() ").split(",") # papermill hands a list over as its text
     names = [str(v).strip(" '\"") for v in value]
     for v in names: _choice(name, v, allowed + ("all",)*(name == "arms"))
-    return tuple(a for a in allowed if a in names)
+    return tuple(a for a in allowed if a in names or "all" in names)
 
 def read_params(
     dataset="digits", # as for `load`
@@ -131,11 +131,11 @@ def read_params(
     dataset = str(dataset)
     if dataset not in DATASETS and not Path(dataset).expanduser().exists(): load(dataset) # which says what is allowed
     seed, protocol = whole_number("seed", seed, 0), PROTOCOLS[_choice("protocol", protocol, tuple(PROTOCOLS))]
-    if epochs not in (None, "") and (n := whole_number("epochs", epochs, 1, 10**6)) != protocol.classifier.epochs:
+    if epochs not in (None, "") and ((n := whole_number("epochs", epochs, 1, 10**6)) != protocol.classifier.epochs or protocol.max_images):
         protocol = replace(protocol, name=f"{protocol.name}-{n}", classifier=replace(protocol.classifier, epochs=n), max_images=None)
     if str(skip_unreadable) not in ("True", "False"): raise ValueError(f"skip_unreadable={skip_unreadable!r} will not do: give True or False.")
     device = pick_device(device)
-    return Params(dataset, check_frac(frac), seed, ARMS if arms == "all" else _listed("arms", arms, ARMS),
+    return Params(dataset, check_frac(frac), seed, _listed("arms", arms, ARMS),
                   protocol, _listed("features", features, ("auto", "domain", "inception")),
                   str(data_dir), Path(out).expanduser(), device, pick_precision(precision, device), str(skip_unreadable) == "True", _choice("part", part, ("all", "features", "images")))
 
@@ -266,9 +266,10 @@ def open_cell(
     probe = cell.path(".probe")
     try:
         with replacing(probe) as tmp: tmp.touch()
-        probe.unlink()
+        probe.unlink(missing_ok=True) # by another job of the cell
     except OSError as e: raise ValueError(f"out={str(params.out)!r} cannot be written to ({e}): give another folder.") from None
-    for arm in params.arms: done(cell, arm)
+    if params.part == "all":
+        for arm in params.arms: done(cell, arm)
     return cell
 
 # %% ../nbs/08_study.ipynb #e002f2e0
@@ -287,7 +288,7 @@ def added_images(
     model, training = cls(train.shape, len(train.classes), cfg, p.device, p.precision), cell.unfinished(arm, "generator")
     losses = fit(model, train, p.protocol.steps(len(train), cfg.bs), p.seed, checkpoint=training, average=p.protocol.average)
     added, losses = sample(model, train, p.seed), {k: [round(v, 4) for v in l] for k,l in losses.items()}
-    meta = dict(losses=losses, seconds=time.time() - t)
+    meta = dict(losses=losses, seconds=training.before + time.time() - t)
     made.save({"x": added.x, "y": added.y}, **meta)
     training.remove()
     return added, meta
@@ -330,14 +331,15 @@ def run_arm(
 def _run_arm(cell, arm):
     from PIL import Image
     p, s, path = cell.params, cell.split, cell.path(arm)
-    resumed, added, t = cell.has_begun(arm, ("generator", "classifier")), None, [time.time()]
+    resumed, added, training, t = cell.has_begun(arm, ("generator", "classifier")), None, None, [time.time()]
     found = dict(n_synthetic=0, best_epoch=None, val_accuracy=None, test_accuracy=None, confusion=None, right=None, history={}, losses={}, failed=None)
     try:
         added, made = added_images(cell, arm); t.append(time.time())
         if made: found["losses"], t[0] = made["losses"], t[1] - made["seconds"] # which may have been spent by another process
         found["n_synthetic"] = 0 if added is None else len(added)
         found["fid"], found["fid_detail"] = measure(cell, added); t.append(time.time())
-        fitted = fit_vgg(cell.train if added is None else cell.train + added, s.val, p.protocol.schedule(len(cell.train)), seed=p.seed, device=p.device, checkpoint=cell.unfinished(arm, "classifier"), precision=p.precision)
+        training = cell.unfinished(arm, "classifier")
+        fitted = fit_vgg(cell.train if added is None else cell.train + added, s.val, p.protocol.schedule(len(cell.train)), seed=p.seed, device=p.device, checkpoint=training, precision=p.precision)
         pred = logits_of(fitted.model, s.test.x).argmax(1) # the one time that the test set is opened
         cm = confusion(s.test, pred)
         found |= dict(best_epoch=fitted.best_epoch, val_accuracy=round(fitted.val_accuracy, 4), test_accuracy=round(accuracy_of(cm), 4), confusion=cm.tolist(),
@@ -348,7 +350,7 @@ def _run_arm(cell, arm):
         if not isinstance(e, (MemoryError, torch.OutOfMemoryError)) and "can't allocate memory" not in str(e): raise
         sizes = f"{p.protocol.classifier.bs} for the classifier" + (f", {GENERATORS[arm][1].bs} for {arm}" if arm in GENERATORS else "")
         raise MemoryError(f"out of memory on {p.device} in {arm}, with batches of {sizes}: free memory or use a machine with more; batches are not made smaller by themselves, since that would be another result.") from None
-    t.append(time.time())
+    t.append(time.time() + (training.before if training else 0.))
     rec = _plain(dict(
         dataset=cell.name, frac=p.frac, seed=p.seed, arm=arm, protocol=p.protocol.name, n_train=len(cell.train), n_val=p.protocol.validated(len(s.val)), n_test=len(s.test), n_skipped=cell.train.skipped,
         epochs=p.protocol.schedule(len(cell.train)).epochs, seconds=round(t[-1] - t[0], 2), **environment(p.device, p.precision), config=cell.config(arm), classes=cell.train.classes, **found,
@@ -369,15 +371,16 @@ def _work(cell, arm):
 def run_part(
     cell:Cell,
 )->None:
-    "Do only what others wait for, and write a marker when it is there: `features.json` for the data set, `<ARM>.images.json` for a generator that has drawn its images."
+    "Do only what others wait for, and write a marker when it is there: `features.json` for the data set, `<ARM>.images.json` for a generator that has drawn its images, or has failed. Records are not looked at: whoever asks for a part needs it."
     if cell.params.part == "features":
         write_json(Path(cell.params.out)/cell.name/"features.json", {k: e.ident if isinstance(e, Extractor) else e for k,e in _announced(cell).items()})
     for arm in (a for a in cell.params.arms if a in GENERATORS and cell.params.part == "images"):
         with alone(cell.path(arm).parent/".unfinished"/f"{arm}.lock", f"{arm} of {cell.path(arm).parent}"):
-            if done(cell, arm): continue
-            added, made = added_images(cell, arm)
-            write_json(cell.path(arm).with_suffix(".images.json"), dict(n=len(added), seconds=round(made["seconds"], 2)))
-            print(f"{arm}: {len(added)} images ({made['seconds']:.0f} s)", flush=True)
+            try: added, made = added_images(cell, arm)
+            except FloatingPointError as e: found, note = dict(n=0, failed=str(e)), f"failed. {e}" # the arm will meet it again, and record it
+            else: found, note = dict(n=len(added), seconds=round(made["seconds"], 2)), f"{len(added)} images ({made['seconds']:.0f} s)"
+            write_json(cell.path(arm).with_suffix(".images.json"), found)
+            print(f"{arm}: {note}", flush=True)
 
 def run_cell(
     cell:Cell,

@@ -3,6 +3,7 @@ import importlib.util
 import json
 import os
 import random
+import shlex
 import shutil
 import signal
 import subprocess
@@ -48,6 +49,17 @@ def test_on_a_volume_of_kubernetes_every_file_is_there_and_nowhere_else():
 def test_an_unknown_arm_is_refused():
     r = subprocess.run(snakemake("-n", "--cores", 1, "--config", "arms=[ORIG,ROTT]"), capture_output=True, text=True, cwd=ROOT)
     assert r.returncode != 0 and "ROTT unknown" in r.stdout + r.stderr
+
+
+def test_names_with_spaces_are_quoted_and_two_folders_of_one_name_refused(tmp_path):
+    def dry(*datasets): return subprocess.run(snakemake("-n", "-p", "--cores", 1, "--config", f"datasets={list(datasets)}", "fracs=[10]", "arms=[ORIG]", f"out={tmp_path}/my out"), capture_output=True, text=True, cwd=ROOT)
+    for d in ("a/my pets", "b/my pets"): (tmp_path/d).mkdir(parents=True)
+    r = dry(f"{tmp_path}/a/my pets")
+    command = next(line for line in r.stdout.splitlines() if "-p arms ORIG" in line and "-p part" not in line)
+    words = shlex.split(command.split("papermill ")[1])
+    assert words[1] == f"{tmp_path}/my out/my pets/10/0/ORIG.ipynb" and {f"{tmp_path}/my out", f"{tmp_path}/a/my pets", ""} < set(words)
+    r = dry(f"{tmp_path}/a/my pets", f"{tmp_path}/b/my pets")
+    assert r.returncode != 0 and "a folder name of its own" in r.stdout + r.stderr
 
 
 def test_costs_and_wall_times_by_hand(plan):
