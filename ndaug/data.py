@@ -145,6 +145,11 @@ def _read(f:Path, size:int|None=None, mode:str="RGB"):
             return np.asarray(im if im.size == (size, size) else ImageOps.fit(im, (size, size)))
     except (OSError, SyntaxError, ValueError) as e: raise ValueError(f"{str(f)!r} cannot be read as an image ({e}): repair or remove it.") from None
 
+def _bright(x, path):
+    "Images of 16 bits that use only 10 or 12 of them, or masks of 0 and 1, would be black."
+    if x.max() < 32: raise ValueError(f"{str(path)!r}: no pixel is brighter than {x.max()} of 255 (images of 16 bits that use only some of them are read as if they used all): bring them to the range from 0 to 255.")
+    return x
+
 def load_folder(
     path:str|Path, # class/* or train/class/* and test/class/*
     size:int|None=None, # pixels a side; None keeps one common size or takes 32
@@ -185,7 +190,7 @@ def load_folder(
         arrays = list(progress_bar(ex.map(lambda t: read(t[2], size, mode), todo), total=len(todo), leave=False))
     todo, arrays = [t for t,a in zip(todo, arrays) if a is not None], [a for a in arrays if a is not None]
     if bad: print(f"{path}: {len(bad)} files cannot be read as images and are left out, the first is {min(bad)}")
-    x = torch.from_numpy(np.stack(arrays))
+    x = _bright(torch.from_numpy(np.stack(arrays)), path)
     x = x[:, None] if mode == "L" else x.permute(0, 3, 1, 2).contiguous()
     part, y = torch.tensor([i for i,*_ in todo]), torch.tensor([k for _,k,_ in todo])
     ds = ImageSet(x, y, classes, dataset_name(path), len(bad))
@@ -217,7 +222,7 @@ def load_npz(
     if k < 2 or y.min() < 0 or (y.bincount() == 0).any(): raise ValueError(f"{path}: {ky} has the labels {y.unique().tolist()}: expected 0..k-1, each at least once.")
     classes = tuple(map(str, d.get("classes", range(k))))
     if len(classes) != k: raise ValueError(f"{path}: classes has {len(classes)} names for {k} labels.")
-    pool = ImageSet(x, y, classes, dataset_name(path))
+    pool = ImageSet(_bright(x, path), y, classes, dataset_name(path))
     if "x_test" not in d: return pool, None
     x, y = part("x_test", "y_test")
     if y.min() < 0 or y.max() >= k or x.shape[1:] != pool.x.shape[1:]: raise ValueError(f"{path}: x_test and y_test do not have the image shape and labels of {kx} and {ky}.")
