@@ -7,8 +7,8 @@ __all__ = ['COLORS', 'ADDED', 'OWN', 'results_table', 'chance', 'paired_interval
            'read_cell', 'read_study', 'frame', 'mean_interval', 'published', 'mean_table', 'interval_table',
            'beside_published', 'style_accuracy', 'style_fid', 'holm', 'power', 'seeds_to_decide', 'differences',
            'cells', 'noise', 'verdicts', 'verdict_table', 'log_fit', 'labels_for', 'label_table', 'fid_and_gain',
-           'plot_curves', 'plot_verdicts', 'plot_generators', 'plot_samples', 'class_gains', 'plot_confusions',
-           'compare', 'provenance']
+           'picture', 'plot_curves', 'plot_verdicts', 'plot_generators', 'plot_samples', 'class_gains',
+           'plot_confusions', 'compare', 'provenance']
 
 # %% ../nbs/09_report.ipynb #39d5312f
 import bisect, math, warnings
@@ -369,7 +369,7 @@ def fid_and_gain(
     features:str="domain",
     base:str="AUGORIG",
 )->tuple[pd.DataFrame, float, float, float]: # the pairs, Pearson's r, low and high of its 95 % interval
-    "Distance of an arm's images against what they gain, over cells and arms: one point per data set, protocol, size and arm, means over seeds. Distances as logarithms."
+    "Distance of an arm's images against what they gain, over cells and arms: one point per data set, protocol, size and arm, means over seeds. Distances as logarithms. Those of two data sets are in different features: give records of one."
     rows = []
     for (data,protocol,frac),recs in cells(records).items():
         for arm in ADDED:
@@ -388,6 +388,20 @@ def _panels(n, width, height, **kwargs):
     fig, axs = plt.subplots(rows, columns, figsize=(width*columns, height*rows), squeeze=False, layout="constrained", **kwargs)
     for ax in axs.flat[n:]: ax.axis("off")
     return fig, axs
+
+def picture(
+    fig, # a figure of lines and text
+    colors:int=64,
+): # an IPython Image
+    "A figure as a PNG of few colours, a third of the usual size; the figure is closed."
+    import io
+    import matplotlib.pyplot as plt
+    from IPython.display import Image
+    from PIL import Image as PIL
+    raw, small = io.BytesIO(), io.BytesIO()
+    fig.savefig(raw, format="png", dpi=100); plt.close(fig); width, height = PIL.open(raw).size
+    PIL.open(raw).convert("RGB").quantize(colors, dither=PIL.Dither.NONE).save(small, "PNG", optimize=True)
+    return Image(small.getvalue(), format="png", width=width, height=height)
 
 def plot_curves(
     records:list[dict],
