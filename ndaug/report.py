@@ -181,7 +181,7 @@ def interval_table(
     show = lambda mh: "–" if not isinstance(mh, tuple) or math.isnan(mh[0]) else f"{mh[0]:.{digits}f}" + ("" if math.isnan(mh[1]) else f" ± {mh[1]:.{digits}f}")
     t = by.agg(mean_interval).unstack("arm").map(show)
     t = t.where(~fewer | (t == "–"), t + seeds.map(lambda n: f" ({n:.0f} seed{'s'*(n != 1)})"))
-    return t.reindex(columns=ARMS).dropna(how="all").fillna("–")
+    return t.reindex(columns=ARMS).astype(object).fillna("–")
 
 def beside_published(
     ours:pd.DataFrame, # as from `mean_table`
