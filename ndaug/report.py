@@ -391,17 +391,19 @@ def _panels(n, width, height, **kwargs):
 
 def picture(
     fig, # a figure of lines and text
-    colors:int=64,
+    colors:int=48,
 ): # an IPython Image
-    "A figure as a PNG of few colours, a third of the usual size; the figure is closed."
+    "A figure as a PNG of few colours, those of the arms among them, a third of the usual size; the figure is closed."
     import io
     import matplotlib.pyplot as plt
     from IPython.display import Image
     from PIL import Image as PIL
     raw, small = io.BytesIO(), io.BytesIO()
-    fig.savefig(raw, format="png", dpi=100); plt.close(fig); width, height = PIL.open(raw).size
-    PIL.open(raw).convert("RGB").quantize(colors, dither=PIL.Dither.NONE).save(small, "PNG", optimize=True)
-    return Image(small.getvalue(), format="png", width=width, height=height)
+    fig.savefig(raw, format="png", dpi=100); plt.close(fig); im = PIL.open(raw).convert("RGB")
+    arms = [int(c[i:i + 2], 16) for c in ("#FFFFFF", *COLORS.values()) for i in (1, 3, 5)] # the colours of thin lines are too rare to be chosen
+    palette = PIL.new("P", (1, 1)); palette.putpalette(arms + im.quantize(colors - len(arms)//3).getpalette()[:3*colors - len(arms)])
+    im.quantize(palette=palette, dither=PIL.Dither.NONE).save(small, "PNG", optimize=True)
+    return Image(small.getvalue(), format="png", width=im.width, height=im.height)
 
 def plot_curves(
     records:list[dict],
@@ -421,7 +423,8 @@ def plot_curves(
                 t = published(2).loc[name, arm]; t = t[[f for f in by_frac if f in t.index]]
                 ax.plot([425*f for f in t.index], t, ":", marker="x", ms=4, lw=.8, color=COLORS[arm])
         seeds = {r["seed"] for recs in by_frac.values() for r in recs}
-        ax.set(xscale="log", title=f"{data}, {protocol}, {len(seeds)} seed{'s'*(len(seeds) > 1)}", xlabel="training images before augmentation", ylabel="test accuracy (%)")
+        ax.set_xscale("log"); ax.set_xticks(sizes := sorted({r["n_train"] for recs in by_frac.values() for r in recs}), sizes); ax.minorticks_off()
+        ax.set(title=f"{data}, {protocol}, {len(seeds)} seed{'s'*(len(seeds) > 1)}", xlabel="training images before augmentation", ylabel="test accuracy (%)")
     axs.flat[0].legend(fontsize=8)
     if with_published: fig.supxlabel("crosses: published (one run, 500 and 200 epochs, original images)", fontsize=8)
     return fig
@@ -468,7 +471,7 @@ def plot_samples(
     dataset:str, seed:int=0,
     fracs:tuple=(10, 30, 50, 80, 100), # those of the report; where there is none of them, whatever there is
 ):
-    "Figure 1: the images of CDCGAN and CDCVAE at several sizes, from the pictures beside the records; a figure for each folder of runs."
+    "Figure 1: images of CDCGAN and CDCVAE at several sizes, the left half of the pictures beside the records; a figure for each folder of runs."
     import matplotlib.pyplot as plt
     from PIL import Image
     found, figs = {}, []
@@ -477,11 +480,11 @@ def plot_samples(
     for run,pictures in found.items():
         there = sorted({f for _,f in pictures}); sizes = [f for f in fracs if f in there] or there
         shape = (2, len(sizes)) if len(sizes) > 1 else (1, 2)
-        fig, axs = plt.subplots(*shape, figsize=(2.8*shape[1], 3*shape[0]), squeeze=False, layout="constrained")
+        fig, axs = plt.subplots(*shape, figsize=(1.6*shape[1], 2.9*shape[0] + .3), squeeze=False, layout="constrained")
         for row,arm in zip(axs.reshape(2, -1), NEURAL[::-1]):
             for ax,f in zip(row, sizes):
                 ax.axis("off"); ax.set_title(f"{arm}, {f} %", fontsize=9)
-                if (arm, f) in pictures: ax.imshow(Image.open(pictures[arm, f]), cmap="gray", vmin=0, vmax=255)
+                if (arm, f) in pictures: im = Image.open(pictures[arm, f]); ax.imshow(im.crop((0, 0, im.width//2 + 1, im.height)), cmap="gray", vmin=0, vmax=255)
         fig.suptitle(f"{dataset}, seed {seed}{f', {run.name}'*(len(found) > 1)}: one class a row")
         figs.append(fig)
     return figs
