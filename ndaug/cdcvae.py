@@ -42,6 +42,7 @@ def elbo(
 class CDCVAEConfig:
     "Settings of training and networks."
     lr:float = 1e-3     # Adam's default
+    lr_fall:float|None = None # over which last share of the updates it falls to 0; None: it stays
     beta1:float = .5    # section 3
     bs:int = 64         # the reference implementation
     net:NetConfig = NetConfig() # widths of both stacks
@@ -56,7 +57,7 @@ class CDCVAE(nn.Module):
         precision:str="float32", # or "bfloat16"
     ):
         super().__init__()
-        self.decoder, self.bs = Decoder(shape, n_classes, cfg.net), cfg.bs
+        self.decoder, self.bs, self.lr_fall = Decoder(shape, n_classes, cfg.net), cfg.bs, cfg.lr_fall
         self.encoder = Encoder(shape, n_classes, 2*self.decoder.z_dim, cfg.net)
         self.to(device, memory_format=torch.channels_last)
         self.encoder.precision = self.decoder.precision = precision

@@ -127,7 +127,7 @@ def batches_per_epoch(
     return max(1, n//bs)
 
 def fit(
-    model, # a module with `step`, `bs` and `sampler`, on its device
+    model, # a module with `step`, `bs`, `sampler` and, if its learning rates are to fall, `lr_fall`, on its device
     ds:ImageSet, # training images
     steps:int, # updates to make
     seed:int=0, # draws the batches and the noise
@@ -143,6 +143,7 @@ def fit(
     bs = min(model.bs, len(ds))
     per_epoch, history = batches_per_epoch(len(ds), bs), {}
     opts = {k: v for k,v in vars(model).items() if isinstance(v, torch.optim.Optimizer)}
+    rates, fall = {k: [g["lr"] for g in o.param_groups] for k,o in opts.items()}, getattr(model, "lr_fall", None)
     kept = lambda n: min(average, (1 + float(n))/(10 + float(n))) # less at first, or the initial weights would stay in it
     averaged = AveragedModel(model.sampler, multi_avg_fn=lambda avg, now, n: get_ema_multi_avg_fn(kept(n))(avg, now, n), use_buffers=True) if average else None
     state = lambda: snapshot(model, **opts) | ({f"average.{k}": v for k,v in averaged.state_dict().items()} if average else {})
@@ -156,6 +157,8 @@ def fit(
         if i % per_epoch == 0: # each epoch draws from streams of its own, so that it does not depend on what ran before
             set_seed(seed, name, "epoch", i//per_epoch)
             order, sums = torch.randperm(len(ds), generator=generator(seed, name, "batches", i//per_epoch)), {}
+        for k,o in opts.items():
+            for g,lr in zip(o.param_groups, rates[k]): g["lr"] = lr*min(1, (steps - i)/(fall*steps)) if fall else lr
         idx = order[(i % per_epoch)*bs:][:bs]
         for k,v in model.step(ds.x[idx].to(device)/255, ds.y[idx].to(device)).items(): sums[k] = sums.get(k, 0) + v.detach()
         if average: averaged.update_parameters(model.sampler)

@@ -462,7 +462,7 @@ def plot_generators(
         for ax,(arm,kind) in zip(row, kinds):
             for r in (r for r in mine if r["arm"] == arm and r["seed"] == first):
                 v = r["losses"][kind]; ax.plot(np.linspace(0, 1, len(v)), v, color=plt.cm.viridis(fracs.index(r["frac"])/max(1, len(fracs))), label=f"{r['frac']} %", lw=1)
-            ax.set(title=f"{data}: {arm} {kind}", xlabel="share of the training", ylabel="nats per image")
+            ax.set_title(f"{data}, {protocol}: {arm} {kind}", fontsize=9); ax.set(xlabel="share of the training", ylabel="nats per image")
         row[0].legend(fontsize=7)
     return fig
 

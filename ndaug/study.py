@@ -38,7 +38,7 @@ class Protocol:
     gen_epochs: int             # of CDCVAE and CDCGAN
     max_steps: int|None=None    # at most so many updates of them
     average: float=0.           # of the generators' weights, as for `nets.fit`
-    lr_vae: float|None=None     # learning rate of CDCVAE; None: the published
+    vae: CDCVAEConfig=CDCVAEConfig() # settings of CDCVAE
     domain: Schedule|None=None  # of the domain features; None: their own
     max_images: int|None=None   # epochs of the classifier times images of the subset: fewer epochs where it would be more, but a third at least
 
@@ -62,7 +62,7 @@ class Protocol:
     )->tuple: # class, config
         "What is trained for a neural arm, and its settings."
         cls, cfg = GENERATORS[arm]
-        return cls, replace(cfg, lr=self.lr_vae) if arm == "CDCVAE" and self.lr_vae else cfg
+        return cls, self.vae if arm == "CDCVAE" else cfg
 
     def images(self,
         arm:str, # one of `ARMS`
@@ -80,7 +80,7 @@ class Protocol:
 
 PROTOCOLS = {p.name: p for p in (
     Protocol("report", Schedule(), gen_epochs=500),
-    Protocol("quick", Schedule(epochs=30, bs=16, one_cycle=True, dropout_ramp=.5, validate="last", val_images=5000), gen_epochs=150, max_steps=5000, average=.99, lr_vae=8e-3, max_images=32_000),
+    Protocol("quick", Schedule(epochs=30, bs=16, one_cycle=True, dropout_ramp=.5, validate="last", val_images=5000), gen_epochs=150, max_steps=5000, average=.99, vae=CDCVAEConfig(lr=16e-3, lr_fall=.5), max_images=32_000),
     Protocol("smoke", Schedule(epochs=2, bs=64, lr=2e-3, one_cycle=True), gen_epochs=4, max_steps=4,
              domain=Schedule(epochs=1, bs=64, lr=2e-3, one_cycle=True, validate="last")))}
 
@@ -185,9 +185,9 @@ class Cell:
     def config(self, arm:str)->dict:
         "All that decides the arm's result, besides seed and versions."
         s, p = self.split, self.params
-        c = dict(data=[s.train.fingerprint, s.val.fingerprint, s.test.fingerprint], protocol=asdict(p.protocol), vgg=asdict(VGGConfig()), features=p.features)
+        others = ("vae",) if arm in GENERATORS else ("vae", "gen_epochs", "max_steps", "average") # do not touch this arm, or are in `generator`
+        c = dict(data=[s.train.fingerprint, s.val.fingerprint, s.test.fingerprint], protocol={k: v for k,v in asdict(p.protocol).items() if k not in others}, vgg=asdict(VGGConfig()), features=p.features)
         if arm in GENERATORS: c["generator"] = asdict(p.protocol.generator(arm)[1])
-        else: c["protocol"] = {k: v for k,v in c["protocol"].items() if k not in ("gen_epochs", "max_steps", "average", "lr_vae")}
         if arm in TRADITIONAL: c["transform"] = SETTINGS
         return _plain(c)
 
