@@ -422,9 +422,9 @@ def plot_curves(
             if with_published and (name := data.removesuffix("-folder")) in published(2).index and len(pts):
                 t = published(2).loc[name, arm]; t = t[[f for f in by_frac if f in t.index]]
                 ax.plot([425*f for f in t.index], t, ":", marker="x", ms=4, lw=.8, color=COLORS[arm])
-        seeds = {r["seed"] for recs in by_frac.values() for r in recs}
+        n = pd.Series([(r["frac"], r["arm"]) for recs in by_frac.values() for r in recs]).value_counts(); low, high = int(n.min()), int(n.max())
         ax.set_xscale("log"); ax.set_xticks(sizes := sorted({r["n_train"] for recs in by_frac.values() for r in recs}), sizes); ax.minorticks_off()
-        ax.set(title=f"{data}, {protocol}, {len(seeds)} seed{'s'*(len(seeds) > 1)}", xlabel="training images before augmentation", ylabel="test accuracy (%)")
+        ax.set(title=f"{data}, {protocol}, {f'{low} to '*(low < high)}{high} seed{'s'*(high > 1)}", xlabel="training images before augmentation", ylabel="test accuracy (%)")
     axs.flat[0].legend(fontsize=8)
     if with_published: fig.supxlabel("crosses: published (one run, 500 and 200 epochs, original images)", fontsize=8)
     return fig
