@@ -531,8 +531,11 @@ def compare(
             for i,name in enumerate((fast, slow)):
                 fids = [p[i]["fid"].get("domain") for p in pairs]
                 row[f"FID {name}"] = None if None in fids else float(np.mean(fids))
+            if None not in (row[f"FID {fast}"], row[f"FID {slow}"]):
+                d, half = mean_interval([f["fid"]["domain"] - s["fid"]["domain"] for f,s in pairs])
+                row |= {"FID difference": d, "FID low": d - half, "FID high": d + half}
         rows.append(row)
-    columns = ["dataset", "frac", "arm", "seeds", fast, slow, "difference", "low", "high", "time", "generator time", f"FID {fast}", f"FID {slow}"]
+    columns = ["dataset", "frac", "arm", "seeds", fast, slow, "difference", "low", "high", "time", "generator time", f"FID {fast}", f"FID {slow}", "FID difference", "FID low", "FID high"]
     return pd.DataFrame(rows, columns=columns).set_index(["dataset", "frac", "arm"])
 
 def provenance(
