@@ -25,7 +25,7 @@ with warnings.catch_warnings():
     from fastai.metrics import accuracy
     from fastai.optimizer import OptimWrapper
 
-from .core import Checkpoint, alone, autocast, cache_dir, derive_seed, load_tensors, pick_device, restore, save_tensors, set_seed, snapshot, tensors_sha256
+from .core import Checkpoint, alone, autocast, cache_dir, derive_seed, keep_memory, load_tensors, pick_device, restore, save_tensors, set_seed, snapshot, tensors_sha256
 from .data import ImageSet
 from .fid import Extractor
 
@@ -226,6 +226,7 @@ def fit_vgg(
     precision:str="float32", # or "bfloat16"
 )->Fitted: # at the epoch that validation selects
     "Train the classifier of section 2.2 and select the epoch. `FloatingPointError` if its loss becomes infinite or no number."
+    keep_memory()
     val = val[:schedule.val_images]
     select, epochs = SelectBest(val, schedule.validate), Epochs(seed, checkpoint)
     learn = learner(train, val, schedule.bs, schedule.lr, cfg, seed, device, precision, cbs=[select, epochs] + [DropoutRamp(schedule.dropout_ramp)]*(schedule.dropout_ramp > 0))

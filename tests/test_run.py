@@ -82,3 +82,30 @@ def test_npz_of_colour_images_runs(tmp_path, cache):
     assert (rec["dataset"], rec["n_train"], rec["n_synthetic"], rec["n_test"]) == ("rgb", 42, 42, 18)
     rec = json.loads((tmp_path/"runs"/"rgb"/"50"/"0"/"CDCGAN.json").read_text())
     assert len(rec["losses"]["G"]) == 4
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_the_epoch_selected_is_the_one_that_counting_all_would_select(precision, cache):
+    "Exact, though most epochs are not counted to the end: MNIST 1 % where it is on this machine, else digits."
+    from fastai.callback.core import Callback
+    from ndaug.data import data_root, load, split, subset
+    from ndaug.vgg import SelectBest, learner, logits_of
+
+    class CountAll(Callback):
+        order, errors = 69, ()
+
+        def before_validate(self):
+            self.errors += (int((logits_of(self.model, s.val.x).argmax(1) != s.val.y).sum()),)
+
+    found = "mnist" if (data_root()/"MNIST").is_dir() else "digits"
+    s = split(*load(found), 0)
+    train, every, select = subset(s.train, 1 if found == "mnist" else 20), CountAll(), SelectBest(s.val)
+    learn = learner(train, s.val, device="cpu", precision=precision, cbs=[every, select])
+    with learn.no_bar(), learn.no_logging():
+        learn.fit(25)
+    assert select.best_epoch == every.errors.index(min(every.errors)) + 1
+    assert select.best_errors == min(every.errors)
+    for i, (errors, seen) in enumerate(zip(every.errors, select.history)):
+        assert (seen is None) == (i > 0 and errors >= min(every.errors[:i])), (i, errors, seen)
+    assert None in select.history
