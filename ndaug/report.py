@@ -391,7 +391,7 @@ def _panels(n, width, height, **kwargs):
 
 def picture(
     fig, # a figure of lines and text
-    colors:int=48,
+    colors:int=32,
 ): # an IPython Image
     "A figure as a PNG of few colours, those of the arms among them, a third of the usual size; the figure is closed."
     import io
@@ -449,7 +449,7 @@ def plot_verdicts(
 def plot_generators(
     records:list[dict],
 ):
-    "Training losses of both generators, a row per data set and protocol, sizes as shades (one seed, the first)."
+    "Training losses of both generators, a row per data set and protocol, sizes as shades (one seed, the first); long ones as 100 means of some epochs each."
     import matplotlib.pyplot as plt
     gens = [r for r in records if r.get("losses")]
     groups = sorted({(r["dataset"], r["protocol"]) for r in gens})
@@ -461,7 +461,8 @@ def plot_generators(
         fracs = sorted({r["frac"] for r in mine}); first = min(r["seed"] for r in mine)
         for ax,(arm,kind) in zip(row, kinds):
             for r in (r for r in mine if r["arm"] == arm and r["seed"] == first):
-                v = r["losses"][kind]; ax.plot(np.linspace(0, 1, len(v)), v, color=plt.cm.viridis(fracs.index(r["frac"])/max(1, len(fracs))), label=f"{r['frac']} %", lw=1)
+                n = -(-len(r["losses"][kind])//100); v = [np.mean(r["losses"][kind][i:i+n]) for i in range(0, len(r["losses"][kind]), n)]
+                ax.plot(np.linspace(0, 1, len(v)), v, color=plt.cm.viridis(fracs.index(r["frac"])/max(1, len(fracs))), label=f"{r['frac']} %", lw=1)
             ax.set_title(f"{data}, {protocol}: {arm} {kind}", fontsize=9); ax.set(xlabel="share of the training", ylabel="nats per image")
         row[0].legend(fontsize=7)
     return fig
