@@ -461,7 +461,7 @@ def plot_generators(
         fracs = sorted({r["frac"] for r in mine}); first = min(r["seed"] for r in mine)
         for ax,(arm,kind) in zip(row, kinds):
             for r in (r for r in mine if r["arm"] == arm and r["seed"] == first):
-                n = -(-len(r["losses"][kind])//100); v = [np.mean(r["losses"][kind][i:i+n]) for i in range(0, len(r["losses"][kind]), n)]
+                v = r["losses"][kind]; n = max(1, -(-len(v)//100)); v = [np.mean(v[i:i+n]) for i in range(0, len(v), n)]
                 ax.plot(np.linspace(0, 1, len(v)), v, color=plt.cm.viridis(fracs.index(r["frac"])/max(1, len(fracs))), label=f"{r['frac']} %", lw=1)
             ax.set_title(f"{data}, {protocol}: {arm} {kind}", fontsize=9); ax.set(xlabel="share of the training", ylabel="nats per image")
         row[0].legend(fontsize=7)
