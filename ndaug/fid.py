@@ -15,7 +15,7 @@ from typing import Callable, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from .core import autocast, cache_dir, file_sha256, replacing, tidy
+from .core import autocast, cache_dir, file_sha256, keep_memory, replacing, tidy
 
 # %% ../nbs/06_fid.ipynb #c6367857
 class Stats(NamedTuple):
@@ -75,6 +75,7 @@ class Extractor:
     )->tuple[Tensor, Tensor]: # features (n, d) and class scores (n, k), float32 on the CPU
         "Features and class scores of all images. `ValueError` for images that are not bytes."
         if x.dtype != torch.uint8: raise ValueError(f"images of type {x.dtype} given: features are taken from uint8 images, 0 to 255.")
+        keep_memory()
         out = [[t.float().cpu() for t in self.net(xb.to(self.device))] for xb in x.split(self.bs)]
         return tuple(torch.cat(o) for o in zip(*out))
 
@@ -104,8 +105,12 @@ class _Inception(nn.Module):
     "pool_3 features and class scores (without their bias, as the Inception Score wants them)."
     def __init__(self, weights:Path, precision:str):
         super().__init__()
+        from torch.nn.utils import fuse_conv_bn_eval
         from torchmetrics.image.fid import NoTrainInceptionV3
-        self.net, self.precision = NoTrainInceptionV3("inception-v3-compat", ["2048"], str(weights), antialias=False).to(memory_format=torch.channels_last), precision
+        net = NoTrainInceptionV3("inception-v3-compat", ["2048"], str(weights), antialias=False)
+        for m in net.modules(): # the same function with a tenth less work, and less rounding in bfloat16
+            if hasattr(m, "bn"): m.conv, m.bn = fuse_conv_bn_eval(m.conv, m.bn), nn.Identity()
+        self.net, self.precision = net.to(memory_format=torch.channels_last), precision
     def forward(self, x):
         with autocast(x, self.precision): f = self.net(x.expand(-1, 3, -1, -1)).float()
         return f, f @ self.net.fc.weight.T
