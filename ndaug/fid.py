@@ -118,7 +118,7 @@ class _Inception(nn.Module):
 def inception(
     weights:Path, # as from `inception_weights`
     device="cpu",
-    precision:str="float32", # "bfloat16" changes the distance, by 4 % in `10_bench`'s example; the study does not use it
+    precision:str="float32", # "bfloat16" changes the distance, by 2 % in `10_bench`'s example; the study does not use it
 )->Extractor: # 2048 features, 1008 classes
     "The 2015 Inception as an extractor."
     return Extractor("inception", file_sha256(weights)[:16], _Inception(weights, precision).to(device), torch.device(device), bs=32)
