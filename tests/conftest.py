@@ -27,4 +27,4 @@ def pytest_collection_modifyitems(config, items):
     if not config.getoption("--slow"):
         for item in items:
             if "slow" in item.keywords:
-                item.add_marker(pytest.mark.skip(reason="slow: run with pytest --slow"))
+                item.add_marker(pytest.mark.skip(reason="takes many minutes, of which the whole suite has fifteen: run with pytest --slow"))
