@@ -107,13 +107,18 @@ class _Inception(nn.Module):
         super().__init__()
         from torch.nn.utils import fuse_conv_bn_eval
         from torchmetrics.image.fid import NoTrainInceptionV3
+        from torch_fidelity.interpolate_compat_tensorflow import interpolate_bilinear_2d_like_tensorflow1x
         net = NoTrainInceptionV3("inception-v3-compat", ["2048"], str(weights), antialias=False)
         for m in net.modules(): # the same function with a tenth less work, and less rounding in bfloat16
             if hasattr(m, "bn"): m.conv, m.bn = fuse_conv_bn_eval(m.conv, m.bn), nn.Identity()
-        self.net, self.precision = net.to(memory_format=torch.channels_last), precision
+        self.enlarge = lambda n: interpolate_bilinear_2d_like_tensorflow1x(torch.eye(n)[None, None], (net.INPUT_IMAGE_SIZE, n), align_corners=False)[0, 0] # a column of n pixels -> 299
+        self.fc, self.precision = net.fc, precision
+        self.pool_3 = nn.Sequential(*(m for name,m in net.named_children() if name != "fc"), nn.Flatten()).to(memory_format=torch.channels_last)
     def forward(self, x):
-        with autocast(x, self.precision): f = self.net(x.expand(-1, 3, -1, -1)).float()
-        return f, f @ self.net.fc.weight.T
+        rows, columns = (self.enlarge(n).to(x.device) for n in x.shape[2:])
+        x = rows @ ((x.float() - 128)/128).expand(-1, 3, -1, -1) @ columns.T
+        with autocast(x, self.precision): f = self.pool_3(x.contiguous(memory_format=torch.channels_last)).float()
+        return f, f @ self.fc.weight.T
 
 def inception(
     weights:Path, # as from `inception_weights`
