@@ -124,15 +124,13 @@ def measure_bf16(
     return statistics.median(seconds["float32"])/statistics.median(seconds["bfloat16"])
 
 # %% ../nbs/00_core.ipynb #7a45703f
-def keep_memory(
-    keep:bool=True, # False: as a process that has used large blocks for a while is by itself
-)->None:
+def keep_memory()->None:
     "Let the process keep freed memory for itself, where the C library is glibc; elsewhere do nothing."
     if platform.libc_ver()[0] != "glibc": return
     import ctypes
     mallopt = ctypes.CDLL(None).mallopt
-    mmap_max, mmap_threshold, trim_threshold = -4, -3, -1 # of malloc.h
-    for what,value in ((mmap_max, 0 if keep else 65536), (mmap_threshold, 32 << 20), (trim_threshold, 2**31 - 1 if keep else 64 << 20)): mallopt(what, value)
+    mmap_max, trim_threshold = -4, -1 # of malloc.h
+    for what,value in ((mmap_max, 0), (trim_threshold, 2**31 - 1)): mallopt(what, value)
 
 # %% ../nbs/00_core.ipynb #66e8ac3e
 @contextmanager
