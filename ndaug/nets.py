@@ -210,7 +210,7 @@ class Encoder(nn.Module):
         of_x = halve(x, conv.weight[:, :c], conv.bias)
         per_class = conv.weight[:, c:].transpose(0, 1).flatten(0, 1)[:, None] # what each class's map of ones is convolved with
         of_map = F.conv2d(x.new_ones(1, 1, *x.shape[2:]), per_class, None, conv.stride, conv.padding).view(k, *of_x.shape[1:])
-        chosen = F.one_hot(y, k).to(of_map) @ of_map.permute(0, 2, 3, 1).flatten(1)
+        chosen = F.embedding(y, of_map.permute(0, 2, 3, 1).flatten(1))
         return of_x + chosen.view(len(y), *of_x.shape[2:], -1).permute(0, 3, 1, 2)
 
     def forward(self, x, y, parts=1):
