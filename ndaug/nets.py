@@ -76,7 +76,8 @@ def half(
 )->Tensor: # do not change it
     "The copy of a parameter in bfloat16, made anew when the parameter has changed (in place; changes of `p.data` go unseen)."
     copy, version = getattr(p, "copy", (None, None))
-    if version != p._version: copy, _ = p.copy = p.detach().bfloat16(), p._version
+    if version != p._version:
+        with torch.inference_mode(False): copy, _ = p.copy = p.detach().bfloat16(), p._version # of use in training too, wherever it was made
     return copy
 
 class Product(torch.autograd.Function):
@@ -114,8 +115,8 @@ class Adam(torch.optim.Adam):
             if not state: state |= dict(step=torch.tensor(0.), exp_avg=torch.zeros_like(p), exp_avg_sq=torch.zeros_like(p))
             state["step"] += 1
             options = dict(zip(("beta1", "beta2"), group["betas"])) | {k: group[k] for k in ("lr", "eps", "weight_decay", "amsgrad", "maximize")}
-            copy, in_float32 = half(p), torch.empty(self.piece)
-            for w,g,m,v,c in zip(*(t.flatten().split(self.piece) for t in (p, grad, state["exp_avg"], state["exp_avg_sq"], copy))):
+            copy, in_float32 = half(p), p.new_empty(self.piece)
+            for w,g,m,v,c in zip(*(t.view(-1).split(self.piece) for t in (p, grad.contiguous(), state["exp_avg"], state["exp_avg_sq"], copy))):
                 torch._fused_adam_([w], [in_float32[:len(g)].copy_(g)], [m], [v], [], [state["step"]], **options)
                 c.copy_(w)
             p.grad, p.copy = grad, (copy, p._version)
