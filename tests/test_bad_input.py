@@ -174,9 +174,10 @@ def test_out_of_memory_names_the_batch_and_writes_no_record(tmp_path, cache):
 
 def test_ctrl_c_says_how_to_resume(tmp_path, cache):
     code = """
-import sys
+import signal, sys
 from unittest.mock import patch
 from ndaug import study
+signal.signal(signal.SIGINT, signal.default_int_handler) # as from a terminal; jobs in the background of a shell ignore it
 cell = study.open_cell(study.read_params(protocol="smoke", device="cpu", arms="ORIG", out=sys.argv[1]))
 def long(*a, **k): print("training", flush=True); __import__("time").sleep(600)
 with patch.object(study, "fit_vgg", long): study.run_cell(cell)
