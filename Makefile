@@ -43,7 +43,7 @@ plan: $(VENV)/.ready
 	$(BIN)/python reports/plan.py
 
 bench: $(VENV)/.ready
-	$(BIN)/papermill nbs/10_bench.ipynb bench.ipynb -k python3 --log-output --no-progress-bar 2>&1 | grep --line-buffered -vE '^(<|Executing Cell|Ending Cell|\[IPKernelApp\]|$$)'
+	$(BIN)/papermill nbs/60_bench.ipynb bench.ipynb -k python3 --log-output --no-progress-bar 2>&1 | grep --line-buffered -vE '^(<|Executing Cell|Ending Cell|\[IPKernelApp\]|$$)'
 	@echo "open $(CURDIR)/bench.ipynb (make lab)"
 
 # after editing a notebook: modules from notebooks, notebooks without clutter
