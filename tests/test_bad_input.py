@@ -22,7 +22,7 @@ def says(f, *words):
 
 
 @pytest.mark.parametrize("params, words", [
-    (dict(frac=0), "frac=0 will not do"), (dict(frac=101), "frac=101"), (dict(frac="abc"), "frac='abc'"),
+    (dict(frac=0), "frac=0 is not valid"), (dict(frac=101), "frac=101"), (dict(frac="abc"), "frac='abc'"),
     (dict(frac=float("nan")), "frac=nan"), (dict(frac=1.5), "whole percentage"),
     (dict(seed=-1), "seed=-1"), (dict(seed="one"), "seed='one'"), (dict(seed=.5), "seed=0.5"),
     (dict(epochs=0), "epochs=0"), (dict(epochs=1.5), "epochs=1.5"), (dict(epochs="many"), "epochs='many'"),

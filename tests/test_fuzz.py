@@ -89,7 +89,7 @@ def test_a_frac_is_taken_or_refused_in_one_sentence(frac):
     try:
         assert check_frac(frac) in range(1, 101) and check_frac(frac) == float(frac)
     except ValueError as e:
-        assert f"frac={frac!r} will not do" in str(e)
+        assert f"frac={frac!r} is not valid" in str(e)
 
 
 @few

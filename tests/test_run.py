@@ -60,7 +60,7 @@ def test_same_seed_same_record_in_a_fresh_process_and_folder(ran, tmp_path):
 @pytest.mark.parametrize("params, words", [
     (dict(proticol="smoke"), "did you mean 'protocol'?"),
     (dict(dataset="minst"), "dataset='minst' is unknown"),
-    (dict(frac=101), "frac=101 will not do"),
+    (dict(frac=101), "frac=101 is not valid"),
     (dict(data_dir="/no/such/folder", dataset="mnist"), "data_dir='/no/such/folder' is not a folder"),
 ])
 def test_bad_input_ends_with_one_sentence_and_no_record(tmp_path, params, words):
