@@ -35,7 +35,7 @@ def generator(
     "A random stream of its own for one purpose."
     return torch.Generator().manual_seed(derive_seed(seed, *names))
 
-# %% ../nbs/00_core.ipynb #9a19a296
+# %% ../nbs/00_core.ipynb #ebbc203f
 class Streams:
     "Named random streams of one seed: `s('angle')` is the same generator at every call, so draws in pieces go on."
     def __init__(self,
@@ -51,16 +51,19 @@ class Streams:
     )->torch.Generator: # at its beginning on the first call, then wherever the draws so far have left it
         "The stream of that name."
         names = tuple(map(str, names)) # 1 and "1" name the same stream, as in `derive_seed`
-        if names not in self._made:
+        key = self.scope, names
+        if key not in self._made:
             epoch = ("epoch", self.epoch) if self.epoch else ()
-            self._made[names] = generator(self.seed, *self.scope, *names, *epoch)
-        return self._made[names]
+            self._made[key] = generator(self.seed, *self.scope, *names, *epoch)
+        return self._made[key]
 
     def of(self,
         *scope, # in place of this one's
-    )->"Streams": # all at their beginning
-        "The streams of another scope, of the same seed and epoch."
-        return Streams(self.seed, *scope, epoch=self.epoch)
+    )->"Streams": # of the same seed and epoch; a stream that was drawn from goes on
+        "The streams of another scope."
+        other = Streams(self.seed, *scope, epoch=self.epoch)
+        other._made = self._made
+        return other
 
 # %% ../nbs/00_core.ipynb #aeab7643
 def set_seed(
@@ -241,7 +244,7 @@ def difference(
         return next((d for k in sorted({*a, *b}) if (d := difference(a.get(k), b.get(k), f"{at}.{k}"))), None)
     return None if a == b else f"{at} is {a!r} there and {b!r} here"
 
-# %% ../nbs/00_core.ipynb #9095f69c
+# %% ../nbs/00_core.ipynb #aa622a8c
 class Checkpoint:
     "Where the unfinished state of one training is kept."
     def __init__(self,
@@ -265,6 +268,7 @@ class Checkpoint:
             was = f"a checkpoint of another configuration ({d})"
             raise ValueError(f"{tidy(self.path)} is {was}: give another out, or remove it.")
         self.before = meta.pop("worked", 0.)
+        print(f"going on from where it was left: {tidy(self.path)}", flush=True)
         return tensors, meta
 
     def due(self)->bool:
