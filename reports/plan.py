@@ -4,31 +4,20 @@ python reports/plan.py [study.yaml] [--rates FOLDER] [--workers 1,4,16] [--start
 
 The rates are seconds per update of a generator and per image that the classifier trains on (an image evaluated counts a
 quarter), medians over the records under FOLDER (default reports/main). A data set that none of them is of is given the
-slowest rate. Jobs are then dealt to workers as snakemake does: whenever one is free it takes a job whose inputs are there.
+slowest rate. Jobs are then dealt to workers as snakemake does: whenever one is free it takes a job that can run.
 """
 import argparse
 import heapq
-from dataclasses import asdict
+from itertools import product
 from pathlib import Path
-from statistics import median
 
 import yaml
 
-from ndaug.core import read_record, record_path
+from ndaug.arms import LEARNS, get, name_of
 from ndaug.data import dataset_name, load, split
-from ndaug.report import read_study
-from ndaug.study import GENERATORS, PROTOCOLS, duration
-
-
-def rates(records):
-    "(data set, what) -> seconds each, for classifier and generators."
-    found = {}
-    for r in records:
-        p, parts = PROTOCOLS.get(r["protocol"]), r["seconds_parts"]
-        if r["failed"] or r["seconds_resumed"] or not p or r["config"]["protocol"]["classifier"] != asdict(p.classifier): continue  # of another schedule
-        found.setdefault((r["dataset"], "arm"), []).append(parts["classifier"]/p.images(r["arm"], r["n_train"], r["n_val"], r["n_test"]))
-        if r["arm"] in GENERATORS: found.setdefault((r["dataset"], r["arm"]), []).append(parts["images"]/p.steps(r["n_train"], GENERATORS[r["arm"]][1].bs))
-    return {k: median(v) for k, v in found.items()}
+from ndaug.records import read_record, record_path
+from ndaug.schedules import EVALUATED, PROTOCOLS, duration, rates, seconds, seen
+from ndaug.stats import read_study
 
 
 def sizes(dataset, data_dir):
@@ -43,25 +32,27 @@ def sizes(dataset, data_dir):
 def jobs(study, rate, startup=0.):
     "name -> (rule, seconds, names of the jobs it needs, file that shows that it is done)."
     protocol, out, found = PROTOCOLS[study["protocol"]], Path(study["out"]), {}
-    def seconds(data, what): return rate.get((data, what)) or max((v for (_, w), v in rate.items() if w == what), default=0.)
+    arms = {name_of(spec): get(spec).under(protocol.base) for spec in study["arms"]}
     for dataset in study["datasets"]:
         data, (n_all, n_val, n_test) = dataset_name(dataset), sizes(dataset, study["data_dir"])
-        found[data] = ("features", startup + seconds(data, "arm")*(max(2*n_all, 6000) + n_val/4), (), out/data/"features.json")
-        for frac in study["fracs"]:
-            n = round(n_all*frac/100)
-            for seed in study["seeds"]:
-                for arm in study["arms"]:
-                    needs, record = (data,), record_path(out, data, frac, seed, arm)
-                    if arm in GENERATORS:
-                        made = f"{data}/{frac}/{seed}/{arm} images"
-                        found[made] = ("images", startup + seconds(data, arm)*protocol.steps(n, GENERATORS[arm][1].bs), needs, record.with_suffix(".images.json"))
-                        needs = (data, made)
-                    found[f"{data}/{frac}/{seed}/{arm}"] = ("arm", startup + seconds(data, "arm")*protocol.images(arm, n, n_val, n_test), needs, record)
+
+        def cost(what, amount): return startup + seconds(rate, data, what, amount)
+        features = max(2*n_all, 6000) + n_val*EVALUATED
+        found[data] = ("features", cost("arm", features), (), out/data/"features.json")
+        for frac, seed, (name, arm) in product(study["fracs"], study["seeds"], arms.items()):
+            n, needs, record = round(n_all*frac/100), (data,), record_path(out, data, frac, seed, name)
+            if arm.kind in LEARNS:
+                made = f"{data}/{frac}/{seed}/{name} images"
+                learning = cost(name, arm.updates(n, protocol.budget))
+                found[made] = ("images", learning, needs, record.with_suffix(".images.json"))
+                needs = (data, made)
+            images = seen(protocol, n, n if arm.adds else 0, n_val, n_test)
+            found[f"{data}/{frac}/{seed}/{name}"] = ("arm", cost("arm", images), needs, record)
     return found
 
 
 def wall_time(found, workers):
-    "Seconds until all jobs are done by so many workers: whenever one is free it takes the longest job whose inputs are there."
+    "Seconds until all jobs are done by so many workers: whenever one is free it takes the longest job that can run."
     waits = {k: len(needs) for k, (_, _, needs, _) in found.items()}
     users = {}
     for k, (_, _, needs, _) in found.items():
@@ -80,6 +71,34 @@ def wall_time(found, workers):
     return now
 
 
+def is_done(job):
+    "Whether a job's file is there; of a record, whether it is one."
+    rule, *_, file = job
+    return read_record(file) is not None if rule == "arm" else file.exists()
+
+
+def left_table(found, finished):
+    "Jobs done and hours left, for each rule."
+    print(f"{'rule':10}{'done':>6}{'of':>6}{'hours left':>12}{'of':>8}")
+    for rule in ("features", "images", "arm"):
+        mine = {k: v for k, v in found.items() if v[0] == rule}
+        left = sum(v[1] for k, v in mine.items() if k not in finished)
+        done, whole = len(finished & mine.keys()), sum(v[1] for v in mine.values())
+        print(f"{rule:10}{done:6}{len(mine):6}{left/3600:12.1f}{whole/3600:8.1f}")
+    left = sum(v[1] for k, v in found.items() if k not in finished)
+    print(f"{len(finished)} of {len(found)} jobs done; left, one after the other: {duration(left)}")
+
+
+def workers_table(found, workers):
+    "Wall time on more workers."
+    print(f"{'workers':>8}{'wall time':>12}{'speedup':>9}")
+    one = wall_time(found, 1)
+    for w in workers:
+        t = wall_time(found, w)
+        print(f"{w:8}{duration(t):>12}{one/t:9.1f}")
+    print(f"never less than the longest chain of jobs: {duration(wall_time(found, len(found)))}")
+
+
 def main():
     a = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     a.add_argument("study", nargs="?", default="reports/study.yaml")
@@ -90,22 +109,13 @@ def main():
     study = yaml.safe_load(Path("reports/study.yaml").read_text()) | yaml.safe_load(Path(a.study).read_text())
     rate = rates(read_study(a.rates))
     found = jobs(study, rate, a.startup)
-    finished = {k for k, (_, _, _, f) in found.items() if (read_record(f) if k.split("/")[-1] in study["arms"] else f.exists())}
-    print(f"{len(study['datasets'])} data sets, {len(study['fracs'])} sizes, {len(study['seeds'])} seeds, {study['protocol']}; rates from {a.rates}:")
-    for (data, what), v in sorted(rate.items()): print(f"  {data}: {'an image of the classifier' if what == 'arm' else f'an update of {what}'} {1e3*v:.1f} ms")
-    print(f"{'rule':10}{'done':>6}{'of':>6}{'hours left':>12}{'of':>8}")
-    for rule in ("features", "images", "arm"):
-        mine = {k: v for k, v in found.items() if v[0] == rule}
-        left = sum(v[1] for k, v in mine.items() if k not in finished)
-        print(f"{rule:10}{len(finished & mine.keys()):6}{len(mine):6}{left/3600:12.1f}{sum(v[1] for v in mine.values())/3600:8.1f}")
-    print(f"{len(finished)} of {len(found)} jobs done; left, one after the other: {duration(sum(v[1] for k, v in found.items() if k not in finished))}")
-    print(f"{'workers':>8}{'wall time':>12}{'speedup':>9}")
-    one = wall_time(found, 1)
-    for w in map(int, a.workers.split(",")):
-        t = wall_time(found, w)
-        print(f"{w:8}{duration(t):>12}{one/t:9.1f}")
-    chain = wall_time(found, len(found))
-    print(f"never less than the longest chain of jobs: {duration(chain)}")
+    finished = {k for k, job in found.items() if is_done(job)}
+    size = f"{len(study['datasets'])} data sets, {len(study['fracs'])} sizes, {len(study['seeds'])} seeds"
+    print(f"{size}, {study['protocol']}; rates from {a.rates}:")
+    for (data, what), v in sorted(rate.items()):
+        print(f"  {data}: {'an image of the classifier' if what == 'arm' else f'an update of {what}'} {1e3*v:.1f} ms")
+    left_table(found, finished)
+    workers_table(found, map(int, a.workers.split(",")))
 
 
 if __name__ == "__main__":
