@@ -109,15 +109,15 @@ def read_params(
 
 PARAMS = tuple(inspect.signature(read_params).parameters)
 
-# %% ../nbs/41_params.ipynb #8573e188
+# %% ../nbs/41_params.ipynb #b165329f
 def check_names(
     variables:dict, # the notebook's `globals()`, right after its parameters
 )->dict: # the parameters among them
     "Refuse a misspelt parameter. In a session that has run before, where other variables abound, only look."
     from types import ModuleType
     if "given" in variables: return {k: variables[k] for k in PARAMS if k in variables}
-    own = lambda k, v: k.startswith("_") or k in ("In", "Out", "exit", "quit") or callable(v) or isinstance(v, ModuleType)
-    given = {k: v for k,v in variables.items() if not own(k, v)}
+    jupyter = lambda k, v: k.startswith("_") or k in ("In", "Out", "exit", "quit")
+    given = {k: v for k,v in variables.items() if not (jupyter(k, v) or callable(v) or isinstance(v, ModuleType))}
     for k in given:
         if k not in PARAMS:
             raise ValueError(f"{k}={given[k]!r} is no parameter: use {', '.join(PARAMS)}{did_you_mean(k, PARAMS)}.")

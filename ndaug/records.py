@@ -101,7 +101,7 @@ def record_files(
     at = re.compile(r"\d+/\d+/[^./][^./]*\.json")
     return sorted(p for p in Path(folder).rglob("*.json") if at.fullmatch("/".join(p.absolute().parts[-3:])))
 
-# %% ../nbs/40_records.ipynb #5b8a0327
+# %% ../nbs/40_records.ipynb #e6b5f783
 def filled(
     config:dict, # as in a record
     defaults:dict, # of the same nested form
@@ -111,7 +111,8 @@ def filled(
     nested = [k for k,v in both.items() if isinstance(v, dict) and isinstance(defaults.get(k), dict)]
     return both | {k: filled(both[k], defaults[k]) for k in nested}
 
-PROTOCOL = {f.name: f.default for f in fields(Protocol) if f.default is not MISSING} | {"classifier": asdict(Schedule())}
+PROTOCOL = {f.name: f.default for f in fields(Protocol) if f.default is not MISSING}
+PROTOCOL |= {"classifier": asdict(Schedule())} # the defaults, for `filled`
 
 def alike(
     rec:dict, # a record
