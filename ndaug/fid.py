@@ -15,7 +15,8 @@ from typing import Callable, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from .core import autocast, cache_dir, file_sha256, keep_memory, replacing, tidy
+from .core import autocast, cache_dir, file_sha256, replacing, tidy
+from .fast import keep_memory
 
 # %% ../nbs/30_fid.ipynb #c6367857
 class Stats(NamedTuple):
