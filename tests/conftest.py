@@ -1,9 +1,25 @@
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parent.parent
+
+
+def papermill(tmp, cwd=ROOT, notebook="run", **params):
+    "Run a notebook as a user does; the executed copy is `tmp/out.ipynb`."
+    if notebook == "run":
+        params = dict(device="cpu", precision="float32") | params  # where the same seed promises the same record
+    args = [a for k, v in params.items() for a in ("-p", k, str(v))]
+    command = [sys.executable, "-m", "papermill", str(ROOT/"nbs"/f"{notebook}.ipynb"), str(tmp/"out.ipynb")]
+    return subprocess.run([*command, "-k", "python3", "--no-progress-bar", *args], capture_output=True, text=True, cwd=cwd)
+
+
+def kernel_env():
+    "For commands that start kernels: the environment of this interpreter first."
+    return os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "OMP_NUM_THREADS": "1"}
 
 
 @pytest.fixture(scope="session")
