@@ -14,5 +14,6 @@ setup(
     author=cfg["author"], author_email=cfg["author_email"], url=cfg["git_url"], keywords=cfg["keywords"],
     long_description=(here / "README.md").read_text(encoding="utf-8"), long_description_content_type="text/markdown",
     packages=["ndaug"], package_data={"ndaug": ["published/*.csv"]}, python_requires=">=" + cfg["min_python"],
-    install_requires=cfg["requirements"].split(), extras_require={k: cfg[f"{k}_requirements"].split() for k in ("dev", "cluster")},
+    install_requires=cfg["requirements"].split(),
+    extras_require={k: cfg[f"{k}_requirements"].split() for k in ("dev", "cluster")},
 )

@@ -7,7 +7,7 @@ __all__ = ['PIECE', 'ORIG', 'AUGORIG', 'LIST', 'ARMS', 'KINDS', 'LEARNS', 'OKABE
            'as_bytes', 'Nothing', 'Repeat', 'in_order', 'colors', 'parts_of', 'Chain', 'Mix', 'Function', 'from_file',
            'get', 'name_of', 'kind_of', 'drawn', 'settings', 'default_settings']
 
-# %% ../nbs/02_arms.ipynb #24d5c1cf
+# %% ../nbs/02_arms.ipynb #7f373fe7
 import copy, importlib, importlib.util, inspect, random, re, sys
 from contextlib import contextmanager
 from dataclasses import MISSING, dataclass, fields, is_dataclass, replace
@@ -16,7 +16,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from .core import Streams, did_you_mean, file_sha256

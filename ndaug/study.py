@@ -6,7 +6,7 @@
 __all__ = ['Cell', 'Run', 'learned_from', 'code_of', 'config', 'as_now', 'done', 'open_cell', 'images', 'judge', 'new_record',
            'enough_memory', 'keep_picture', 'run_arm', 'losses_of', 'work', 'announce', 'run_part', 'run_cell']
 
-# %% ../nbs/42_study.ipynb #914a2aeb
+# %% ../nbs/42_study.ipynb #172550e5
 import hashlib, json, sys, time
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -21,7 +21,7 @@ from .arms import LEARNS, Arm, default_settings, drawn, settings
 from .core import Checkpoint, alone, difference, environment, file_sha256, once, replacing, write_json
 from .data import ImageSet, Split, image_grid, load, split, subset
 from .features import Extractor, distances, find_extractors, no_distances, real_features
-from .params import Params, read_params
+from .params import Params
 from .records import PROTOCOL, Record, filled, plain, read_record, record_path, write_record
 from .schedules import UPDATE, Budget, duration, seen
 from .vgg import VGGConfig, accuracy_of, confusion, fit_vgg, logits_of

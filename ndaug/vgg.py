@@ -6,7 +6,7 @@
 __all__ = ['VGGConfig', 'VGG', 'BatchLoader', 'learner', 'logits_of', 'SelectBest', 'count_errors', 'Fitted', 'DropoutRamp',
            'Redraw', 'fit_vgg', 'confusion', 'accuracy_of']
 
-# %% ../nbs/31_vgg.ipynb #7b9bba5c
+# %% ../nbs/31_vgg.ipynb #78a8a16b
 import random, warnings
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -17,8 +17,8 @@ from torch import Tensor, nn
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", FutureWarning) # fastai 2.8 uses torch.jit, of which torch warns at every import
     from fastai.callback.core import CancelValidException
-    from fastai.callback.schedule import ParamScheduler # gives Learner its lr_find and fit_one_cycle
-    from fastai.callback.progress import ProgressCallback # shows a bar with the time left
+    from fastai.callback.schedule import ParamScheduler # noqa: F401 gives Learner lr_find and fit_one_cycle
+    from fastai.callback.progress import ProgressCallback # noqa: F401 shows a bar with the time left
     from fastai.data.core import DataLoaders
     from fastai.data.load import DataLoader
     from fastai.learner import Learner
@@ -27,7 +27,7 @@ with warnings.catch_warnings():
 
 from .core import Checkpoint, pick_device, set_seed
 from .data import ImageSet
-from .fast import keep_memory, speed_up
+from .fast import speed_up
 from .schedules import Schedule
 from .training import Epochs, Losses, Part, Resume
 
@@ -196,7 +196,7 @@ class Redraw(Part):
         self.loader, self.of = loader, of
     def before_train(self): self.loader.dataset = self.of(self.epoch) # not called for epochs that are skipped
 
-# %% ../nbs/31_vgg.ipynb #da3ccf45
+# %% ../nbs/31_vgg.ipynb #659f21e5
 def fit_vgg(
     train:ImageSet, # to train on
     val:ImageSet, # to select on
@@ -209,8 +209,7 @@ def fit_vgg(
     precision:str="float32", # or "bfloat16"
     fresh=None, # epoch -> the set to train on in that epoch, as large as `train`, which is that of epoch 0
 )->Fitted: # at the epoch that validation selects
-    "Train the classifier of section 2.2 and select the epoch. `FloatingPointError` if its loss becomes NaN or infinite."
-    keep_memory()
+    "Train the classifier of section 2.2 and select the epoch. `FloatingPointError` if its loss becomes NaN."
     val = val[:schedule.val_images]
     learn = learner(train, val, schedule.bs, schedule.lr, cfg, seed, device, precision)
     learn.create_opt()
