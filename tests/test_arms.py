@@ -167,33 +167,36 @@ def test_a_grid_of_two_cells_takes_any_arm(tmp_path, mine, cache):
 
 SLOW = """
 import sys, time
+from dataclasses import replace
 from ndaug import training
-from ndaug.params import read_params
+from ndaug.params import PROTOCOLS, read_params
+from ndaug.schedules import Budget
 from ndaug.study import open_cell, run_cell
+PROTOCOLS["smoke"] = replace(PROTOCOLS["smoke"], budget=Budget(epochs=12, average=.9))
 step = training.Loop.__call__
 def slower(self, event): # so that a kill finds it at work
-    if event == "before_epoch": time.sleep(.2); print("epoch", self.epoch, flush=True)
+    if event == "before_epoch": time.sleep(.2); print(f"\\nepoch {self.epoch}.", flush=True)
     step(self, event)
 training.Loop.__call__ = slower
-asked = dict(protocol="quick", epochs=1, device="cpu", precision="float32")
+asked = dict(protocol="smoke", device="cpu", precision="float32", features="inception")
 run_cell(open_cell(read_params(**asked, out=sys.argv[1], arms=sys.argv[2])))
 """
 
 
 def test_a_trained_arm_is_resumed_after_a_kill(tmp_path, mine, cache):
     def start(out, cache_dir):
-        env = kernel_env() | {"NDAUG_CHECKPOINT_SECONDS": "0", "NDAUG_CACHE": str(cache_dir)}
+        env = kernel_env() | {"NDAUG_CHECKPOINT_SECONDS": "0", "NDAUG_CACHE": str(cache_dir), "NDAUG_INCEPTION": "none"}
         return subprocess.Popen([sys.executable, "-c", SLOW, str(out), f"{mine}:MEANS"], env=env, text=True,
                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT)
 
     p = start(tmp_path/"killed", tmp_path/"cache1")
     for line in p.stdout:
-        if line == "epoch 7\n": break
+        if line == "epoch 7.\n": break
     p.send_signal(signal.SIGKILL)
     p.communicate()
     said, err = (p := start(tmp_path/"killed", tmp_path/"cache1")).communicate()
     assert p.returncode == 0, err[-2000:]
-    assert "going on from where it was left" in said and "epoch 0\n" not in said
+    assert "going on from where it was left" in said and "epoch 0." not in said and "epoch 11." in said
     p = start(tmp_path/"whole", tmp_path/"cache2")
     assert (p.communicate(), p.returncode)[1] == 0
     killed, whole = (record(tmp_path/d, "MEANS") for d in ("killed", "whole"))
@@ -234,8 +237,8 @@ def test_two_arms_of_one_name_and_mistakes_in_compositions(tmp_path, mine):
     from ndaug.params import read_params
     (tmp_path/"other.py").write_text("def TINT(x): return x")
     for arms, words in ((f"{mine}:TINT,{tmp_path}/other.py:TINT", "would both be called TINT"),
-                        ("ROT+", "no name of an arm"), ("ROT+CDCVAE", "CDCVAE makes images of its own"), ("ROT~ORIG", "ORIG adds no images"),
-                        ("ROT+BLURR", "did you mean 'BLUR'")):
+                        ("ROT+", "no name of an arm"), ("ROT+CDCVAE", "CDCVAE makes images of its own"),
+                        ("ROT~ORIG", "ORIG adds no images"), ("ROT+BLURR", "did you mean 'BLUR'")):
         with pytest.raises(ValueError) as e: read_params(arms=arms)
         assert words in str(e.value), str(e.value)
 

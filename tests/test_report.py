@@ -1,4 +1,4 @@
-"nbs/report.ipynb on records as they come: of several seeds, of a study that has only begun, and of none."
+"nbs/report.ipynb on records as they come: of several seeds, of arms of one's own, of a study that has only begun."
 import json
 import re
 import subprocess
@@ -8,28 +8,45 @@ import pandas as pd
 import pytest
 from conftest import ROOT
 
+MAIN = ROOT/"reports"/"main"
 
-def report(study, out):
-    return subprocess.run([sys.executable, "-m", "papermill", str(ROOT/"nbs"/"report.ipynb"), str(out/"report.ipynb"), "-k", "python3", "--no-progress-bar", "-p", "study", str(study), "-p", "out", str(out)],
-                          capture_output=True, text=True, cwd=ROOT)
+
+def papermill(notebook, executed, **params):
+    command = [sys.executable, "-m", "papermill", ROOT/"nbs"/notebook, executed, "-k", "python3", "--no-progress-bar"]
+    for k, v in params.items(): command += ["-p", k, str(v)]
+    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+
+
+def report(study, out): return papermill("report.ipynb", out/"report.ipynb", study=study, out=out)
+
+
+def outputs(notebook):
+    return [o for c in json.loads(notebook.read_text())["cells"] for o in c.get("outputs", [])]
+
+
+def html(notebook):
+    return "".join("".join(o["data"].get("text/html", "")) for o in outputs(notebook) if "data" in o)
+
+
+def copied(study, arm, name=None, **fields):
+    "The records of one arm of the kept study, under another name where one is given."
+    for p in MAIN.rglob(f"{arm}.json"):
+        q = study/p.relative_to(MAIN).with_stem(name or arm)
+        q.parent.mkdir(parents=True, exist_ok=True)
+        q.write_text(json.dumps(json.loads(p.read_text()) | {"arm": name or arm} | fields))
+    return study
 
 
 @pytest.mark.parametrize("arms", ["all", "ORIG", "BLUR"])
 def test_real_records_become_a_report(tmp_path, arms):
-    study = ROOT/"reports"/"main"
-    if arms != "all":
-        for p in study.rglob(f"{arms}.json"):
-            (q := tmp_path/"study"/p.relative_to(study)).parent.mkdir(parents=True, exist_ok=True)
-            q.write_bytes(p.read_bytes())
-        study = tmp_path/"study"
+    study = MAIN if arms == "all" else copied(tmp_path/"study", arms)
     r = report(study, tmp_path)
     assert r.returncode == 0, r.stderr[-3000:]
-    outputs = [o for c in json.loads((tmp_path/"report.ipynb").read_text())["cells"] for o in c.get("outputs", [])]
-    html = "".join("".join(o["data"].get("text/html", "")) for o in outputs if "data" in o)
-    assert "published" in html and all(word in html for word in ("AUGORIG", "ROTBLUR"))
+    shown = html(tmp_path/"report.ipynb")
+    assert all(word in shown for word in ("published", "AUGORIG", "ROTBLUR"))
     table = (tmp_path/"table2.csv").read_text()
     arm = "ORIG" if arms == "all" else arms
-    ours = [json.loads(p.read_text())["test_accuracy"] for p in study.rglob("quick/mnist/1/*/*.json") if p.stem == arm]
+    ours = [json.loads(p.read_text())["test_accuracy"] for p in study.rglob(f"quick/mnist/1/*/{arm}.json")]
     numbers = [float(w) for w in re.split("[,\n]", table) if re.fullmatch(r"[\d.]+", w)]
     assert ours and any(abs(v - sum(ours)/len(ours)) < 1e-6 for v in numbers)  # the mean over seeds
     if arms == "all":
@@ -38,14 +55,34 @@ def test_real_records_become_a_report(tmp_path, arms):
         pd.testing.assert_frame_equal(kept, now)  # make report STUDY=reports/main, once there are new records
 
 
+def test_an_arm_that_is_in_no_list_has_its_place(tmp_path):
+    "One of each kind, after the arms of the list, in every table."
+    study = tmp_path/"study"
+    for arm in ("ORIG", "AUGORIG", "ROT", "CDCVAE"): copied(study, arm)
+    copied(study, "ROTBLUR", "TINT", kind="traditional")
+    copied(study, "CDCGAN", "DRAWN", kind="generated")
+    r = report(study, tmp_path)
+    assert r.returncode == 0, r.stderr[-3000:]
+    v = pd.read_csv(tmp_path/"verdicts.csv")
+    arms = v[(v.base == "AUGORIG") & (v.dataset == "mnist") & (v.protocol == "quick") & (v.frac == 1)].arm
+    assert arms.tolist() == ["ROT", "CDCVAE", "DRAWN", "TINT"]
+    for name in ("table1-domain.csv", "table2.csv"):
+        ours = pd.read_csv(tmp_path/name, header=[0, 1], index_col=[0, 1, 2]).filter(like="ours")
+        assert [a for _, a in ours.columns][-2:] == ["DRAWN", "TINT"], name
+        assert ours.loc["mnist", "quick"].iloc[:, -2:].notna().all(axis=None), name
+    shown = html(tmp_path/"report.ipynb")
+    assert shown.count("TINT") >= 8 and shown.count("DRAWN") >= 8
+
+
 def test_a_study_without_records_is_refused(tmp_path):
     r = report(tmp_path, tmp_path)
     assert r.returncode != 0 and "has no record" in r.stderr.strip().splitlines()[-1]
 
 
 def test_protocols_are_compared_on_what_is_there(tmp_path):
-    r = subprocess.run([sys.executable, "-m", "papermill", str(ROOT/"nbs"/"protocols.ipynb"), str(tmp_path/"p.ipynb"), "-k", "python3", "--no-progress-bar", "-p", "study", str(ROOT/"reports"/"main")], capture_output=True, text=True, cwd=ROOT)
+    r = papermill("protocols.ipynb", tmp_path/"p.ipynb", study=MAIN)
     assert r.returncode == 0, r.stderr[-3000:]
-    said = "".join("".join(o["text"]) for c in json.loads((tmp_path/"p.ipynb").read_text())["cells"] for o in c.get("outputs", []) if o.get("name") == "stdout")
-    assert re.search(r"ORIG and AUGORIG, [1-9]\d* cells of more than one seed: .* \(from [\d.]+ to [\d.]+ %\)", said), said
+    said = "".join("".join(o["text"]) for o in outputs(tmp_path/"p.ipynb") if o.get("name") == "stdout")
+    asked = r"ORIG and AUGORIG, [1-9]\d* cells of more than one seed: .* \(from [\d.]+ to [\d.]+ %\)"
+    assert re.search(asked, said), said
     assert re.search(r"generators, [1-9]\d* cells", said), said
