@@ -130,7 +130,8 @@ def plot_images(
     for ax,arm in zip(axs.flat, arms):
         ax.axis("off")
         path = folder/f"{arm}.png"
-        if records.get(arm, {}).get("failed"): ax.set_title(f"{arm} failed: no images")
+        rec = records.get(arm, {})
+        if rec.get("failed") and not rec["n_synthetic"]: ax.set_title(f"{arm} failed: no images")
         elif not path.exists(): ax.set_title(f"{arm}: no picture beside its record")
         else:
             _show(ax, Image.open(path))
@@ -315,7 +316,7 @@ def _samples(folder, dataset, seed):
     found = {}
     for p in sorted(Path(folder).rglob(f"{dataset}/*/{seed}/*.png")):
         r = read_record(p.with_suffix(".json"))
-        if r and r["kind"] == "generated" and not r.get("failed"):
+        if r and r["kind"] == "generated" and r["n_synthetic"]: # else it drew nothing
             found.setdefault(p.parents[3], {})[r["arm"], r["frac"]] = p
     return found
 
