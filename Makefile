@@ -22,11 +22,12 @@ $(VENV)/.ready: settings.ini setup.py
 
 run: $(VENV)/.ready
 	$(BIN)/papermill nbs/run.ipynb out.ipynb -k python3 -p frac 10 --log-output --no-progress-bar 2>&1 | grep --line-buffered -vE '^(<|Executing Cell|Ending Cell|\[IPKernelApp\]|$$)'
-	@$(BIN)/python -c "from ndaug.report import read_cell, results_table; print(results_table(read_cell('$(CELL)')).to_string())"
+	@$(BIN)/python -c "from ndaug.stats import read_cell; from ndaug.tables import results_table; print(results_table(read_cell('$(CELL)')).to_string())"
 	@echo "open $(CURDIR)/out.ipynb (make lab), records are in $(CURDIR)/$(CELL)"
 
-# two notebooks, then two files of tests at a time, with one thread each: more threads than cores is far slower
+# long lines and unused names; two notebooks, then two files of tests at a time, one thread each: more are far slower
 test: $(VENV)/.ready
+	$(BIN)/ruff check -q ndaug tests reports setup.py
 	OMP_NUM_THREADS=1 $(BIN)/nbdev_test --n_workers 2 --do_print --timing
 	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n 2 --dist loadfile --durations 12 tests
 
