@@ -40,7 +40,9 @@ def pytest_configure(config):
 
 
 def pytest_collection_modifyitems(config, items):
-    if not config.getoption("--slow"):
-        for item in items:
-            if "slow" in item.keywords:
-                item.add_marker(pytest.mark.skip(reason="takes many minutes, of which the whole suite has fifteen: run with pytest --slow"))
+    if config.getoption("--slow"):
+        return
+    skip = pytest.mark.skip(reason="takes many minutes, of which the whole suite has fifteen: run with pytest --slow")
+    for item in items:
+        if "slow" in item.keywords:
+            item.add_marker(skip)

@@ -24,6 +24,12 @@ def snakemake(*args):
     return [str(SNAKEMAKE), "-s", str(ROOT/"reports"/"Snakefile"), *map(str, args)]
 
 
+def dry_run(*args, cores=1):
+    "What the grid would do, without doing it."
+    command = snakemake("-n", "--cores", cores, *args)
+    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+
+
 @pytest.fixture(scope="module")
 def plan():
     spec = importlib.util.spec_from_file_location("plan", ROOT/"reports"/"plan.py")
@@ -33,74 +39,102 @@ def plan():
 
 
 def test_the_plan_of_the_whole_grid_has_every_job():
-    r = subprocess.run(snakemake("-n", "-q", "rules", "--cores", 2, "--config", "out=reports/runs/nothing-there"), capture_output=True, text=True, cwd=ROOT)
+    r = dry_run("-q", "rules", "--config", "out=reports/runs/nothing-there", cores=2)
     counts = {w[0]: int(w[1]) for line in r.stdout.splitlines() if len(w := line.split()) == 2 and w[1].isdigit()}
     assert r.returncode == 0, r.stderr
-    assert {k: counts[k] for k in ("features", "images", "arm", "report")} == {"features": 2, "images": 52, "arm": 182, "report": 1}
+    expected = {"features": 2, "images": 52, "arm": 182, "report": 1}
+    assert {k: counts[k] for k in expected} == expected
 
 
 def test_on_a_volume_of_kubernetes_every_file_is_there_and_nowhere_else():
-    r = subprocess.run(snakemake("-n", "--cores", 2, "--config", "datasets=[digits]", "fracs=[10]", "arms=[ORIG,CDCGAN]", "code=keep", "out=reports/runs/nothing-there", f"volume={ROOT}"), capture_output=True, text=True, cwd=ROOT)
+    r = dry_run("--config", "datasets=[digits]", "fracs=[10]", "arms=[ORIG,CDCGAN]", "code=keep",
+                "out=reports/runs/nothing-there", f"volume={ROOT}", cores=2)
     assert r.returncode == 0, r.stderr
-    files = [f for line in r.stdout.splitlines() if line.split(":")[0].strip() in ("input", "output", "log") for f in line.split(":", 1)[1].replace("(update)", "").split(",")]
+    files = []
+    for line in r.stdout.splitlines():
+        kind, _, names = line.partition(":")
+        if kind.strip() in ("input", "output", "log"):
+            files += names.replace("(update)", "").split(",")
     assert len(files) > 10 and all(f.strip().startswith(f"{ROOT}/") for f in files)
 
 
 def test_an_unknown_arm_is_refused():
-    r = subprocess.run(snakemake("-n", "--cores", 1, "--config", "arms=[ORIG,ROTT]"), capture_output=True, text=True, cwd=ROOT)
+    r = dry_run("--config", "arms=[ORIG,ROTT]")
     assert r.returncode != 0 and "ROTT unknown" in r.stdout + r.stderr
 
 
 def test_names_with_spaces_are_quoted_and_two_folders_of_one_name_refused(tmp_path):
-    def dry(*datasets): return subprocess.run(snakemake("-n", "-p", "--cores", 1, "--config", f"datasets={list(datasets)}", "fracs=[10]", "arms=[ORIG]", f"out={tmp_path}/my out"), capture_output=True, text=True, cwd=ROOT)
-    for d in ("a/my pets", "b/my pets"): (tmp_path/d).mkdir(parents=True)
+    def dry(*datasets):
+        return dry_run("-p", "--config", f"datasets={list(datasets)}", "fracs=[10]", "arms=[ORIG]",
+                       f"out={tmp_path}/my out")
+
+    for d in ("a/my pets", "b/my pets"):
+        (tmp_path/d).mkdir(parents=True)
     r = dry(f"{tmp_path}/a/my pets")
     command = next(line for line in r.stdout.splitlines() if "-p arms ORIG" in line and "-p part" not in line)
     words = shlex.split(command.split("papermill ")[1])
-    assert words[1] == f"{tmp_path}/my out/my pets/10/0/ORIG.ipynb" and {f"{tmp_path}/my out", f"{tmp_path}/a/my pets", ""} < set(words)
+    assert words[1] == f"{tmp_path}/my out/my pets/10/0/ORIG.ipynb"
+    assert {f"{tmp_path}/my out", f"{tmp_path}/a/my pets", ""} < set(words)
     r = dry(f"{tmp_path}/a/my pets", f"{tmp_path}/b/my pets")
     assert r.returncode != 0 and "a folder name of its own" in r.stdout + r.stderr
 
 
-def test_costs_and_wall_times_by_hand(plan):
-    study = dict(datasets=["mnist"], fracs=[1], seeds=[0], arms=["ORIG", "CDCGAN"], protocol="quick", out="none", data_dir="")
+def test_costs_by_hand(plan):
+    study = dict(datasets=["mnist"], fracs=[1], seeds=[0], arms=["ORIG", "CDCGAN"],
+                 protocol="quick", out="none", data_dir="")
     rate = {("mnist", "arm"): .01, ("mnist", "CDCGAN"): .1}
     jobs = plan.jobs(study, rate)
     evaluated = (5_000 + 10_000)/4
-    assert [round(v[1], 6) for v in jobs.values()] == [.01*(85_000 + 17_500/4), .01*(425*30 + evaluated), .1*900, .01*(850*30 + evaluated)]
-    j = {"a": ("", 4., (), None), "b": ("", 3., ("a",), None), "c": ("", 2., ("a",), None), "d": ("", 1., ("b",), None), "e": ("", 5., (), None)}
-    assert [plan.wall_time(j, w) for w in (1, 2, 3)] == [15, 8, 8]  # a and e, then b and c, then d: 4 + 3 + 1
+    features, orig = .01*(85_000 + 17_500/4), .01*(425*30 + evaluated)
+    assert [round(v[1], 6) for v in jobs.values()] == [features, orig, .1*900, .01*(850*30 + evaluated)]
+
+
+def test_wall_times_by_hand(plan):
+    def job(seconds, *needs): return "", seconds, needs, None
+
+    jobs = {"a": job(4.), "b": job(3., "a"), "c": job(2., "a"), "d": job(1., "b"), "e": job(5.)}
+    assert [plan.wall_time(jobs, w) for w in (1, 2, 3)] == [15, 8, 8]  # a and e, then b and c, then d: 4 + 3 + 1
 
 
 def test_rates_are_those_of_the_records(plan):
     rec = json.loads(next((ROOT/"reports"/"main").rglob("quick/mnist/1/0/CDCGAN.json")).read_text())
     rate = plan.rates([rec])
-    assert rate["mnist", "CDCGAN"] == rec["seconds_parts"]["images"]/900 and set(rate) == {("mnist", "CDCGAN"), ("mnist", "arm")}
+    assert set(rate) == {("mnist", "CDCGAN"), ("mnist", "arm")}
+    assert rate["mnist", "CDCGAN"] == rec["seconds_parts"]["images"]/900
     assert plan.rates([rec | {"failed": "yes"}, rec | {"protocol": "quick-50"}]) == {}
 
 
+def without_times(path):
+    return {k: v for k, v in json.loads(path.read_text()).items() if not k.startswith("seconds")}
+
+
 def records(out):
-    "Without times; and how many there are."
-    return {str(p.relative_to(out)): {k: v for k, v in json.loads(p.read_text()).items() if not k.startswith("seconds")} for p in out.rglob("*.json") if p.stem in ARMS}
+    "By their place in the study."
+    return {str(p.relative_to(out)): without_times(p) for p in out.rglob("*.json") if p.stem in ARMS}
 
 
 def study(tmp, out):
-    (tmp/f"{out.name}.yaml").write_text(yaml.safe_dump(dict(datasets=["digits"], fracs=[10, 20], seeds=[0, 1], protocol="smoke", out=str(out), threads=1)))
-    return tmp/f"{out.name}.yaml"
+    small = dict(datasets=["digits"], fracs=[10, 20], seeds=[0, 1], protocol="smoke", out=str(out), threads=1)
+    file = tmp/f"{out.name}.yaml"
+    file.write_text(yaml.safe_dump(small))
+    return file
 
 
 def run_and_kill(tmp, out, kills, *args, kill_job=lambda: None):
-    "Run a small study; kill -9 snakemake (and a job) so many times; go on. Returns how many versions of each record there were."
-    env = os.environ | {"NDAUG_CACHE": str(tmp/"cache"), "NDAUG_INCEPTION": "", "NDAUG_CHECKPOINT_SECONDS": "0", "PATH": f"{BIN}:{os.environ['PATH']}"}
+    "Run a small study; kill -9 snakemake (and a job) so many times; go on. How many versions of each record were there?"
+    env = os.environ | {"NDAUG_CACHE": str(tmp/"cache"), "NDAUG_INCEPTION": "", "NDAUG_CHECKPOINT_SECONDS": "0"}
+    env["PATH"] = f"{BIN}:{os.environ['PATH']}"
     command = snakemake("--configfile", study(tmp, out), "--rerun-incomplete", "--keep-going", *args)
     written, rng = {}, random.Random(0)
 
     def look():
         for p in out.rglob("*.json"):
-            if p.stem in ARMS: written.setdefault(str(p), set()).add(p.read_bytes())  # one made again has other times in it
+            if p.stem in ARMS:
+                written.setdefault(str(p), set()).add(p.read_bytes())  # one made again has other times in it
 
     for kill in range(kills + 1):
-        p = subprocess.Popen(command, cwd=ROOT, env=env, start_new_session=True, stdout=open(tmp/f"{out.name}.log{kill}", "w"), stderr=subprocess.STDOUT)
+        with open(tmp/f"{out.name}.log{kill}", "w") as log:
+            p = subprocess.Popen(command, cwd=ROOT, env=env, start_new_session=True, stdout=log, stderr=subprocess.STDOUT)
         until = time.time() + rng.uniform(60, 90) if kill < kills else float("inf")
         while p.poll() is None and time.time() < until:
             time.sleep(.5)
@@ -118,7 +152,11 @@ def run_and_kill(tmp, out, kills, *args, kill_job=lambda: None):
 @pytest.fixture(scope="module")
 def local(tmp_path_factory):
     tmp = tmp_path_factory.mktemp("grid")
-    return tmp, run_and_kill(tmp, tmp/"local", 2, "--cores", 2, kill_job=lambda: subprocess.run(["pkill", "-9", "-f", str(tmp/"local")]))
+
+    def kill_job():
+        subprocess.run(["pkill", "-9", "-f", str(tmp/"local")])
+
+    return tmp, run_and_kill(tmp, tmp/"local", 2, "--cores", 2, kill_job=kill_job)
 
 
 @pytest.mark.slow
@@ -126,7 +164,7 @@ def test_killed_and_run_again_no_record_is_lost_or_made_twice(local):
     tmp, written = local
     assert len(written) == 28 and set(written.values()) == {1}
     assert (tmp/"local"/"report"/"verdicts.csv").exists()
-    r = subprocess.run(snakemake("--configfile", study(tmp, tmp/"local"), "-n", "--cores", 1), capture_output=True, text=True, cwd=ROOT)
+    r = dry_run("--configfile", study(tmp, tmp/"local"))
     assert "Nothing to be done" in r.stdout + r.stderr
 
 
@@ -139,9 +177,12 @@ def test_slurm_gives_the_same_records(request):
 
     def kill_job():
         running = subprocess.run(["squeue", "-h", "-o", "%i"], capture_output=True, text=True).stdout.split()
-        if running: subprocess.run(["scancel", "-s", "KILL", *running])
+        if running:
+            subprocess.run(["scancel", "-s", "KILL", *running])
 
-    written = run_and_kill(tmp, tmp/"slurm", 1, "--executor", "slurm", "-j", 2, "--slurm-no-account", "--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", 2,
-                           "--default-resources", "slurm_partition=main", "--latency-wait", 5, kill_job=kill_job)
+    slurm = ["--executor", "slurm", "-j", 2, "--slurm-no-account", "--slurm-status-command", "squeue",
+             "--slurm-init-seconds-before-status-checks", 2, "--default-resources", "slurm_partition=main",
+             "--latency-wait", 5]
+    written = run_and_kill(tmp, tmp/"slurm", 1, *slurm, kill_job=kill_job)
     assert len(written) == 28 and set(written.values()) == {1}
     assert records(tmp/"slurm") == records(tmp/"local")

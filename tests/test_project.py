@@ -14,7 +14,8 @@ MODULES = sorted(p.stem for p in (ROOT/"ndaug").glob("[a-z]*.py"))
 NOTEBOOKS = sorted((ROOT/"nbs").glob("*.ipynb"))
 
 
-def python(code): return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT.parent)
+def python(code):
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT.parent)
 
 
 @pytest.mark.parametrize("module", MODULES)
@@ -41,9 +42,13 @@ def test_modules_are_in_the_order_of_the_notebooks():
 def copy(tmp_path_factory):
     "A copy of the project's sources, exported and cleaned anew."
     d = tmp_path_factory.mktemp("copy")
-    for name in ("nbs", "ndaug"): shutil.copytree(ROOT/name, d/name, ignore=shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints"))
-    for p in (d/"ndaug").glob("[a-z]*.py"): p.unlink()  # a module that no notebook exports must be missed
-    for name in ("settings.ini", "pyproject.toml", "README.md"): shutil.copy(ROOT/name, d/name)
+    litter = shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints")
+    for name in ("nbs", "ndaug"):
+        shutil.copytree(ROOT/name, d/name, ignore=litter)
+    for p in (d/"ndaug").glob("[a-z]*.py"):
+        p.unlink()  # a module that no notebook exports must be missed
+    for name in ("settings.ini", "pyproject.toml", "README.md"):
+        shutil.copy(ROOT/name, d/name)
     for tool in ("export", "clean"):
         r = subprocess.run([Path(sys.executable).parent/f"nbdev_{tool}"], cwd=d, capture_output=True, text=True)
         assert r.returncode == 0, r.stderr
@@ -51,7 +56,8 @@ def copy(tmp_path_factory):
 
 
 def test_modules_are_what_the_notebooks_export(copy):
-    for p in (ROOT/"ndaug").glob("*.py"): assert (copy/"ndaug"/p.name).read_text() == p.read_text(), f"{p.name} is out of step: make sync"
+    for p in (ROOT/"ndaug").glob("*.py"):
+        assert (copy/"ndaug"/p.name).read_text() == p.read_text(), f"{p.name} is out of step: make sync"
     assert {p.name for p in (copy/"ndaug").glob("*.py")} == {p.name for p in (ROOT/"ndaug").glob("*.py")}
 
 
@@ -77,7 +83,8 @@ def test_notebooks_show_no_error_and_have_a_check_for_what_they_export():
         sources = ["".join(c["source"]) for c in cells if c["cell_type"] == "code"]
         exported = [s for s in sources if s.startswith("#| export")]
         checks = [s for s in sources if not s.startswith("#|") and ("test_" in s or "assert " in s)]
-        if exported: assert len(checks) >= len(exported)/2 and len(checks) >= 3, nb.name
+        if exported:
+            assert len(checks) >= len(exported)/2 and len(checks) >= 3, nb.name
 
 
 def test_what_the_readme_links_to_is_there():
