@@ -5,14 +5,14 @@
 # %% auto #0
 __all__ = ['PARAMS', 'Params', 'read_arms', 'read_protocol', 'read_flag', 'read_params', 'check_names']
 
-# %% ../nbs/41_params.ipynb #c0e9e419
+# %% ../nbs/41_params.ipynb #31cd9abc
 import inspect
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
 
-from . import arms as known
+from .arms import ARMS, get, in_order, name_of
 from .core import did_you_mean, pick_device, pick_precision, whole_number
 from .data import DATASETS, check_frac, load
 from .schedules import PROTOCOLS, Protocol
@@ -49,19 +49,19 @@ def _listed(name, value, allowed):
     for v in words: _choice(name, v, allowed)
     return tuple(a for a in allowed if a in words)
 
-# %% ../nbs/41_params.ipynb #8e8fb413
+# %% ../nbs/41_params.ipynb #a8486a21
 def read_arms(
     value, # names separated by commas, or a list: of the list, "mine.py:TINT", "ROT+BLUR", "ROT~CDCVAE"; "all"
     protocol:str, # under which arms may have other settings
 )->dict: # name -> Arm, those of the list first and in its order
     "The arms asked for. `ValueError` for what is none."
     found, specs = {}, {}
-    for spec in (s for word in _words(value) for s in (known.ARMS if word == "all" else [word])):
-        name = known.name_of(spec)
+    for spec in (s for word in _words(value) for s in (ARMS if word == "all" else [word])):
+        name = name_of(spec)
         if specs.setdefault(name, spec) != spec:
             raise ValueError(f"arms: {specs[name]!r} and {spec!r} would both be called {name}: rename one of them.")
-        if name not in found: found[name] = known.get(spec).under(protocol)
-    return {name: found[name] for name in known.in_order(found)}
+        if name not in found: found[name] = get(spec).under(protocol)
+    return {name: found[name] for name in in_order(found)}
 
 # %% ../nbs/41_params.ipynb #15196a77
 def read_protocol(name, epochs, draws)->Protocol:

@@ -1,3 +1,4 @@
+import json
 import os
 import subprocess
 import sys
@@ -8,13 +9,21 @@ import pytest
 ROOT = Path(__file__).parent.parent
 
 
-def papermill(tmp, cwd=ROOT, notebook="run", **params):
+def papermill(tmp, cwd=ROOT, notebook="run", env=None, **params):
     "Run a notebook as a user does; the executed copy is `tmp/out.ipynb`."
     if notebook == "run":
         params = dict(device="cpu", precision="float32") | params  # where the same seed promises the same record
     args = [a for k, v in params.items() for a in ("-p", k, str(v))]
     command = [sys.executable, "-m", "papermill", str(ROOT/"nbs"/f"{notebook}.ipynb"), str(tmp/"out.ipynb")]
-    return subprocess.run([*command, "-k", "python3", "--no-progress-bar", *args], capture_output=True, text=True, cwd=cwd)
+    command += ["-k", "python3", "--no-progress-bar", *args]
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=os.environ | (env or {}))
+
+
+def without_times(path):
+    "A record without what differs from run to run: times, and where the cache is."
+    rec = {k: v for k, v in json.loads(path.read_text()).items() if not k.startswith(("seconds", "fits"))}
+    rec["fid_detail"]["inception"]["reason"] = None  # it names the cache
+    return rec
 
 
 def kernel_env():

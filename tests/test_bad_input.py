@@ -7,7 +7,8 @@ from unittest.mock import patch
 import numpy as np
 import pytest
 import torch
-from ndaug import data, fid, study
+from ndaug import data, features, fid, study
+from ndaug.params import read_params
 from PIL import Image
 
 
@@ -29,18 +30,18 @@ def says(f, *words):
     (dict(features="vgg"), "features='vgg'"), (dict(skip_unreadable="yes"), "skip_unreadable='yes'"),
 ])
 def test_parameters(params, words):
-    says(lambda: study.read_params(**params), words)
+    says(lambda: read_params(**params), words)
 
 
 def test_what_papermill_makes_of_numbers_and_lists():
-    p = study.read_params(frac=1e1, seed=1e3, epochs="1e3", arms='["ROT", "ORIG"]', skip_unreadable="True")
+    p = read_params(frac=1e1, seed=1e3, epochs="1e3", arms='["ROT", "ORIG"]', skip_unreadable="True")
     assert (p.frac, p.seed, p.protocol.classifier.epochs) == (10, 1000, 1000)
-    assert (p.arms, p.skip_unreadable) == (("ORIG", "ROT"), True)
+    assert (tuple(p.arms), p.skip_unreadable) == (("ORIG", "ROT"), True)
 
 
 def test_out_that_cannot_be_written(tmp_path):
     (tmp_path/"file").write_text("")
-    says(lambda: study.open_cell(study.read_params(out=tmp_path/"file")), "out=", "cannot be written to")
+    says(lambda: study.open_cell(read_params(out=tmp_path/"file")), "out=", "cannot be written to")
 
 
 def picture(path, mode="RGB", size=(32, 32), **kwargs):
@@ -107,12 +108,12 @@ def test_npz(tmp_path, arrays, words):
 
 
 def test_fid(tmp_path):
-    extractor = fid.Extractor("none", "0", lambda x: (x.float().flatten(1), x.float().flatten(1)), torch.device("cpu"))
+    extractor = features.Extractor("none", "0", lambda x: (x.float().flatten(1),)*2, torch.device("cpu"))
     says(lambda: extractor(torch.rand(3, 1, 4, 4)), "uint8 images, 0 to 255")
     says(lambda: fid.feature_stats(torch.rand(1, 3)), "at least 2")
-    says(lambda: fid.inception_weights(str(tmp_path/"none.pth")), "none.pth", "correct the path")
+    says(lambda: features.inception_weights(str(tmp_path/"none.pth")), "none.pth", "correct the path")
     (tmp_path/"cut.pth").write_bytes(b"PK")
-    says(lambda: fid.inception_weights(str(tmp_path/"cut.pth")), "SHA-256", "fetch it again")
+    says(lambda: features.inception_weights(str(tmp_path/"cut.pth")), "SHA-256", "fetch it again")
 
 
 @pytest.mark.parametrize("content", [None, b"", b"PK"])
@@ -122,8 +123,9 @@ def test_without_the_right_inception_weights_there_is_no_number(tmp_path, monkey
     monkeypatch.setenv("NDAUG_INCEPTION", str(tmp_path/"weights.pth"))
     never = AssertionError("a given path is not replaced by a download")
     with patch("torch.hub.download_url_to_file", side_effect=never):
-        cell = study.open_cell(study.read_params(features="inception", arms="ROT", out=tmp_path/"runs"))
-        found, detail = study.measure(cell, study.added_images(cell, "ROT")[0])
+        cell = study.open_cell(read_params(features="inception", arms="ROT", out=tmp_path/"runs"))
+        added = study.images(cell.run("ROT"))[1]
+        found, detail = features.distances(cell.extractors, cell.real, added, len(cell.train))
     assert found == {"domain": None, "inception": None}
     assert str(tmp_path/"weights.pth") in detail["inception"]["reason"]
     assert "features='inception'" in detail["domain"]["reason"]
@@ -137,7 +139,7 @@ def test_downloads_that_fail(tmp_path, monkeypatch, error):
     monkeypatch.setenv("NDAUG_CACHE", str(tmp_path))
     monkeypatch.setenv("NDAUG_INCEPTION", "")
     with patch("torch.hub.download_url_to_file", side_effect=error):
-        says(lambda: fid.inception_weights(download=True), str(error), "NDAUG_INCEPTION")
+        says(lambda: features.inception_weights(download=True), str(error), "NDAUG_INCEPTION")
     with patch("torchvision.datasets.mnist.MNIST.download", side_effect=error):
         says(lambda: data.load("mnist", str(tmp_path)), str(error), "data_dir")
     assert not list(tmp_path.rglob("*.p*t*"))
@@ -148,8 +150,8 @@ def test_names_from_outside_stay_in_their_folder(tmp_path):
     (tmp_path/"data").mkdir()
     x = rng.integers(0, 255, (40, 16, 16), np.uint8)
     np.savez(tmp_path/"data"/"...npz", x=x, y=np.arange(40) % 2, classes=np.array(["../../a", "/etc/b"]))
-    cell = study.open_cell(study.read_params(dataset=tmp_path/"data"/"...npz", frac=100, out=tmp_path/"runs"))
-    assert cell.path("ORIG").resolve().is_relative_to(tmp_path/"runs")
+    cell = study.open_cell(read_params(dataset=tmp_path/"data"/"...npz", frac=100, out=tmp_path/"runs"))
+    assert cell.folder.resolve().is_relative_to(tmp_path/"runs")
     assert cell.train.classes == ("../../a", "/etc/b")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["data", "runs"]
 
@@ -173,11 +175,11 @@ except OSError as e:
 
 
 def test_out_of_memory_names_the_batch_and_writes_no_record(tmp_path, cache):
-    cell = study.open_cell(study.read_params(protocol="smoke", device="cpu", arms="CDCGAN", out=tmp_path))
-    full = patch("ndaug.study.fit", side_effect=torch.OutOfMemoryError("CUDA out of memory"))
+    cell = study.open_cell(read_params(protocol="smoke", device="cpu", arms="CDCGAN", out=tmp_path))
+    full = patch("ndaug.training.fit", side_effect=torch.OutOfMemoryError("CUDA out of memory"))
     with full, pytest.raises(MemoryError, match="batches of 64 for the classifier, 64 for CDCGAN"):
-        study.run_arm(cell, "CDCGAN")
-    assert not cell.path("CDCGAN").exists()
+        study.run_arm(cell.run("CDCGAN"))
+    assert not list(tmp_path.rglob("*.json"))
 
 
 def test_ctrl_c_says_how_to_resume(tmp_path, cache):
@@ -185,9 +187,10 @@ def test_ctrl_c_says_how_to_resume(tmp_path, cache):
 import signal, sys, time
 from unittest.mock import patch
 from ndaug import study
+from ndaug.params import read_params
 # as from a terminal; jobs in the background of a shell ignore it
 signal.signal(signal.SIGINT, signal.default_int_handler)
-cell = study.open_cell(study.read_params(protocol="smoke", device="cpu", arms="ORIG", out=sys.argv[1]))
+cell = study.open_cell(read_params(protocol="smoke", device="cpu", arms="ORIG", out=sys.argv[1]))
 def long(*args, **kwargs):
     print("training", flush=True)
     time.sleep(600)

@@ -9,11 +9,12 @@ import sys
 import time
 
 import pytest
-from conftest import ROOT
+from conftest import ROOT, without_times
 
 RUN = """
 import sys
-from ndaug.study import open_cell, read_params, run_cell
+from ndaug.params import read_params
+from ndaug.study import open_cell, run_cell
 small = dict(protocol="smoke", frac=20, device="cpu", precision="float32", epochs=4)
 run_cell(open_cell(read_params(out=sys.argv[1], arms=sys.argv[2], **small)))
 """
@@ -27,16 +28,10 @@ def start(out, arms=ARMS, cache=None, **kwargs):
     return subprocess.Popen(command, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **kwargs)
 
 
-def without_times(path):
-    return {k: v for k, v in json.loads(path.read_text()).items() if not k.startswith("seconds")}
-
-
 def results(out):
     "Records without their times, and the pictures."
     cell = out/"digits"/"20"/"0"
     recs = {p.name: without_times(p) for p in cell.glob("*.json")}
-    for r in recs.values():
-        r["fid_detail"]["inception"]["reason"] = None  # it names the cache
     return recs, {p.name: p.read_bytes() for p in cell.glob("*.png")}
 
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import ROOT
-from ndaug.core import ARMS
+from conftest import ROOT, without_times
+from ndaug.arms import ARMS
 
 BIN = Path(sys.executable).parent
 SNAKEMAKE = BIN/"snakemake"
@@ -60,7 +60,7 @@ def test_on_a_volume_of_kubernetes_every_file_is_there_and_nowhere_else():
 
 def test_an_unknown_arm_is_refused():
     r = dry_run("--config", "arms=[ORIG,ROTT]")
-    assert r.returncode != 0 and "ROTT unknown" in r.stdout + r.stderr
+    assert r.returncode != 0 and "arms='ROTT' is unknown" in r.stdout + r.stderr
 
 
 def test_names_with_spaces_are_quoted_and_two_folders_of_one_name_refused(tmp_path):
@@ -104,10 +104,6 @@ def test_rates_are_those_of_the_records(plan):
     assert plan.rates([rec | {"failed": "yes"}, rec | {"protocol": "quick-50"}]) == {}
 
 
-def without_times(path):
-    return {k: v for k, v in json.loads(path.read_text()).items() if not k.startswith("seconds")}
-
-
 def records(out):
     "By their place in the study."
     return {str(p.relative_to(out)): without_times(p) for p in out.rglob("*.json") if p.stem in ARMS}
@@ -121,7 +117,7 @@ def study(tmp, out):
 
 
 def run_and_kill(tmp, out, kills, *args, kill_job=lambda: None):
-    "Run a small study; kill -9 snakemake (and a job) so many times; go on. How many versions of each record were there?"
+    "Run a small study; kill -9 snakemake (and a job) so many times; go on. How many versions had each record?"
     env = os.environ | {"NDAUG_CACHE": str(tmp/"cache"), "NDAUG_INCEPTION": "", "NDAUG_CHECKPOINT_SECONDS": "0"}
     env["PATH"] = f"{BIN}:{os.environ['PATH']}"
     command = snakemake("--configfile", study(tmp, out), "--rerun-incomplete", "--keep-going", *args)
@@ -134,7 +130,7 @@ def run_and_kill(tmp, out, kills, *args, kill_job=lambda: None):
 
     for kill in range(kills + 1):
         with open(tmp/f"{out.name}.log{kill}", "w") as log:
-            p = subprocess.Popen(command, cwd=ROOT, env=env, start_new_session=True, stdout=log, stderr=subprocess.STDOUT)
+            p = subprocess.Popen(command, cwd=ROOT, env=env, start_new_session=True, stdout=log, stderr=log)
         until = time.time() + rng.uniform(60, 90) if kill < kills else float("inf")
         while p.poll() is None and time.time() < until:
             time.sleep(.5)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from conftest import ROOT
-from ndaug.study import PARAMS
+from ndaug.params import PARAMS
 
 MODULES = sorted(p.stem for p in (ROOT/"ndaug").glob("[a-z]*.py"))
 NOTEBOOKS = sorted((ROOT/"nbs").glob("*.ipynb"))
@@ -23,7 +23,7 @@ def test_imports_in_a_fresh_interpreter(module):
     # fastai is slow to import: who only looks at data must not wait for it
     r = python(f"import ndaug.{module}, sys; print('fastai' in sys.modules)")
     assert r.returncode == 0, r.stderr
-    assert r.stdout.strip() == str(module in ("vgg", "study"))
+    assert r.stdout.strip() == str(module in ("training", "cdcgan", "cdcvae", "vgg", "features", "study"))
 
 
 def test_modules_are_in_the_order_of_the_notebooks():
@@ -85,6 +85,15 @@ def test_notebooks_show_no_error_and_have_a_check_for_what_they_export():
         checks = [s for s in sources if not s.startswith("#|") and ("test_" in s or "assert " in s)]
         if exported:
             assert len(checks) >= len(exported)/2 and len(checks) >= 3, nb.name
+
+
+def test_cells_are_short_and_so_are_their_lines():
+    for nb in NOTEBOOKS:
+        for c in json.loads(nb.read_text())["cells"]:
+            lines = "".join(c["source"]).splitlines()
+            if c["cell_type"] == "code":
+                assert len(lines) <= 40, f"{nb.name}: a cell of {len(lines)} lines, {lines[1]}"
+                assert all(len(line) <= 120 for line in lines), f"{nb.name}: {max(lines, key=len)}"
 
 
 def test_what_the_readme_links_to_is_there():

@@ -1,25 +1,11 @@
 "nbs/run.ipynb under papermill, as a user runs it."
 import json
-import subprocess
-import sys
 
 import numpy as np
 import pytest
-from conftest import ROOT
-from ndaug.core import RECORD_FIELDS
-from ndaug.study import ARMS
-
-
-def papermill(tmp, cwd=ROOT, **params):
-    # the CPU in float32, where the same seed promises the same record
-    args = [a for k, v in (dict(device="cpu", precision="float32") | params).items() for a in ("-p", k, str(v))]
-    command = [sys.executable, "-m", "papermill", str(ROOT/"nbs"/"run.ipynb"), str(tmp/"out.ipynb")]
-    command += ["-k", "python3", "--no-progress-bar", *args]
-    return subprocess.run(command, capture_output=True, text=True, cwd=cwd)
-
-
-def without_times(path):
-    return {k: v for k, v in json.loads(path.read_text()).items() if not k.startswith("seconds")}
+from conftest import papermill, without_times
+from ndaug.arms import ARMS
+from ndaug.records import RECORD_FIELDS
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +38,8 @@ def test_executed_notebook_shows_table_and_figures(ran):
 
 def test_same_seed_same_record_in_a_fresh_process_and_folder(ran, tmp_path):
     "The default records are relative to the folder of the command."
-    r = papermill(tmp_path, cwd=tmp_path, protocol="smoke", frac=20, seed=3, arms="CDCGAN,ORIG")
+    r = papermill(tmp_path, cwd=tmp_path, env={"NDAUG_CACHE": str(tmp_path/"cache")}, protocol="smoke", frac=20, seed=3,
+                  arms="CDCGAN,ORIG")
     assert r.returncode == 0, r.stderr[-3000:]
     for arm in ("ORIG", "CDCGAN"):
         file = f"digits/20/3/{arm}.json"
