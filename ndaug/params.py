@@ -63,7 +63,7 @@ def read_arms(
         if name not in found: found[name] = get(spec).under(protocol)
     return {name: found[name] for name in in_order(found)}
 
-# %% ../nbs/41_params.ipynb #15196a77
+# %% ../nbs/41_params.ipynb #96159d4f
 def read_protocol(name, epochs, draws)->Protocol:
     "A protocol, with the epochs and draws asked for; what is changed in it enters its name."
     p = PROTOCOLS[_choice("protocol", name, tuple(PROTOCOLS))]
@@ -77,7 +77,7 @@ def read_protocol(name, epochs, draws)->Protocol:
 
 def read_flag(name, value)->bool:
     "True or False, or its text."
-    if str(value) not in ("True", "False"): raise ValueError(f"{name}={value!r} will not do: give True or False.")
+    if str(value) not in ("True", "False"): raise ValueError(f"{name}={value!r} is not valid: give True or False.")
     return str(value) == "True"
 
 # %% ../nbs/41_params.ipynb #b5d14399

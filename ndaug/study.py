@@ -153,11 +153,11 @@ def done(run:Run)->dict|None: # the record
     if d: raise ValueError(f"{run.path} is a record of another configuration ({d}): give another out, or remove it.")
     return rec
 
-# %% ../nbs/42_study.ipynb #3298993d
+# %% ../nbs/42_study.ipynb #941f2f74
 def open_cell(
     params:Params, # as from `read_params`
 )->Cell:
-    "Load the data, split and cut it, look at the records that are there. `ValueError` for whatever will not do."
+    "Load the data, split and cut it, look at the records that are there. `ValueError` for what is wrong."
     data = load(params.dataset, params.data_dir, params.skip_unreadable)
     s = split(*data, params.seed)
     cell = Cell(params, data, s, subset(s.train, params.frac))

@@ -6,7 +6,7 @@
 __all__ = ['VGGConfig', 'VGG', 'BatchLoader', 'learner', 'logits_of', 'SelectBest', 'count_errors', 'Fitted', 'DropoutRamp',
            'Redraw', 'fit_vgg', 'confusion', 'accuracy_of']
 
-# %% ../nbs/31_vgg.ipynb #78a8a16b
+# %% ../nbs/31_vgg.ipynb #f94b6a4d
 import random, warnings
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ from .core import Checkpoint, pick_device, set_seed
 from .data import ImageSet
 from .fast import speed_up
 from .schedules import Schedule
-from .training import Epochs, Losses, Part, Resume
+from .training import Epochs, LossMeans, Part, Resume
 
 # %% ../nbs/31_vgg.ipynb #5a78d93f
 @dataclass(frozen=True)
@@ -196,7 +196,7 @@ class Redraw(Part):
         self.loader, self.of = loader, of
     def before_train(self): self.loader.dataset = self.of(self.epoch) # not called for epochs that are skipped
 
-# %% ../nbs/31_vgg.ipynb #659f21e5
+# %% ../nbs/31_vgg.ipynb #0b5ef6cf
 def fit_vgg(
     train:ImageSet, # to train on
     val:ImageSet, # to select on
@@ -213,7 +213,7 @@ def fit_vgg(
     val = val[:schedule.val_images]
     learn = learner(train, val, schedule.bs, schedule.lr, cfg, seed, device, precision)
     learn.create_opt()
-    select, losses = SelectBest(val, schedule.validate), Losses("VGG", checkpoint)
+    select, losses = SelectBest(val, schedule.validate), LossMeans("VGG", checkpoint)
     learn.add_cbs([select, losses, Epochs(seed, "VGG", learn.dls.train)])
     if schedule.dropout_ramp: learn.add_cb(DropoutRamp(schedule.dropout_ramp))
     if fresh: learn.add_cb(Redraw(learn.dls.train, fresh))
