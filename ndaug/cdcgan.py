@@ -76,7 +76,7 @@ class CDCGAN(nn.Module):
         self.D.requires_grad_(True)
         return {"D": loss_d, "G": loss_g}
 
-# %% ../nbs/20_cdcgan.ipynb #8a31617f
+# %% ../nbs/20_cdcgan.ipynb #fc77e9df
 @dataclass(frozen=True)
 class CDCGANArm(Generator):
     "Images from a CDCGAN that was trained on the subset."

@@ -89,7 +89,7 @@ class CDCVAE(nn.Module):
         kl = kl_term(mu, var).mean()
         return {"-ELBO": loss, "KL": kl, "reconstruction": loss - kl}
 
-# %% ../nbs/21_cdcvae.ipynb #2e517b33
+# %% ../nbs/21_cdcvae.ipynb #0e97effa
 @dataclass(frozen=True)
 class CDCVAEArm(Generator):
     "Images from a CDCVAE that was trained on the subset."

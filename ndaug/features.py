@@ -201,12 +201,13 @@ def no_distances(
     none = dict(reason=reason, n=n, biased=n < MIN_SAMPLES, inception_score=None, diversity=None, ident=None)
     return dict.fromkeys(extractors), {k: dict(none) for k in extractors}
 
-# %% ../nbs/32_features.ipynb #a90af4fd
+# %% ../nbs/32_features.ipynb #1de66de7
 def distances(
     extractors:dict, # as from `find_extractors`
     real:dict, # feature set -> `real_features` of the subset
     added:ImageSet, # may be empty
     n:int, # images of the subset
+    arm:str="the arm", # its name, for the reason
 )->tuple[dict, dict]: # feature set -> distance or None; feature set -> details, with the reason for a None
     "FID and Inception Score of the added images against the subset, and how diverse they are."
     fid, detail = no_distances(extractors, n)
@@ -215,7 +216,8 @@ def distances(
             detail[k]["reason"] = e
             continue
         stats, score, real_spread = real[k]
-        if not len(added): detail[k]["reason"] = "no images are added; the Inception Score is that of the subset itself"
+        if not len(added):
+            detail[k]["reason"] = f"{arm} adds no images; the Inception Score is that of the subset itself"
         else:
             made, score, added_spread = describe(e, added)
             fid[k] = round(frechet(stats, made), 6)

@@ -228,7 +228,7 @@ def keep_picture(run:Run, added:ImageSet|None)->None:
     if added is None: return path.unlink(missing_ok=True)
     with replacing(path) as tmp: Image.fromarray(image_grid(added if len(added) else run.cell.train)).save(tmp, "PNG")
 
-# %% ../nbs/42_study.ipynb #26c3fbd0
+# %% ../nbs/42_study.ipynb #caa49dd1
 def run_arm(
     run:Run,
 )->dict: # the record
@@ -243,7 +243,7 @@ def _run_arm(run):
         with enough_memory(run):
             fitted, added, spent["images"] = images(run)
             rec.n_synthetic, rec.losses, began = len(added), losses_of(fitted), time.time()
-            rec.fid, rec.fid_detail = distances(cell.extractors, cell.real, added, len(cell.train))
+            rec.fid, rec.fid_detail = distances(cell.extractors, cell.real, added, len(cell.train), run.arm.name)
             spent["fid"], began = time.time() - began, time.time()
             for k,v in judge(run, fitted, added).items(): setattr(rec, k, v)
     except FloatingPointError as e: # a loss that is NaN

@@ -224,17 +224,18 @@ def fit(
     loop.fit(steps, cbs[-1].load() if checkpoint else 0)
     return losses.history
 
-# %% ../nbs/12_training.ipynb #007cb0cf
+# %% ../nbs/12_training.ipynb #06c8cb20
 @torch.no_grad()
 def sample(
     model, # a module with `draw_z(n, generator)` and `decode(z, y)`
     like:ImageSet, # the training images: their classes and name are taken over
+    seed:int=0, # draws the codes
     n:int|None=None, # images; default: as many as `like` has
-    s:Streams|None=None, # draws the codes; default: those of seed 0 and the model's class
+    s:Streams|None=None, # of an arm, instead of the seed's own
 )->ImageSet: # balanced: the remainder goes to the first classes
     "Draw a labelled set from a trained model."
     model.eval()
-    device, s = next(model.parameters()).device, s or Streams(0, type(model).__name__)
+    device, s = next(model.parameters()).device, s or Streams(seed, type(model).__name__)
     y = balanced_labels(len(like) if n is None else n, len(like.classes))
     z = model.draw_z(len(y), s("z"))
     pieces = zip(z.split(256), y.split(256))
@@ -262,7 +263,7 @@ class Generator(Arm):
         net.sampler.load_state_dict(weights)
         return self.learned(train=train, net=net.eval(), losses=found["losses"])
 
-    def draw(self, n, s): return sample(self.net, self.train, n, s)
+    def draw(self, n, s): return sample(self.net, self.train, n=n, s=s)
 
 # %% ../nbs/12_training.ipynb #60d94710
 @dataclass
