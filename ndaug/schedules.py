@@ -69,11 +69,11 @@ class Protocol:
         "How many images an epoch is validated on."
         return min(n_val, self.classifier.val_images or n_val)
 
-# %% ../nbs/04_schedules.ipynb #38ad0520
+# %% ../nbs/04_schedules.ipynb #413bf970
 PROTOCOLS = {p.name: p for p in (
     Protocol("report", Schedule(), Budget()),
     Protocol("quick", Schedule(epochs=30, bs=16, one_cycle=True, dropout_ramp=.5, validate="last", val_images=5000),
-             Budget(epochs=150, most=5000, average=.99), max_images=32_000),
+             Budget(epochs=150, most=5000, least=450, average=.99), max_images=32_000),
     Protocol("smoke", Schedule(epochs=2, bs=64, lr=2e-3, one_cycle=True), Budget(epochs=4, most=4),
              domain=Schedule(epochs=1, bs=64, lr=2e-3, one_cycle=True, validate="last")))}
 
