@@ -1,8 +1,11 @@
 "Arms from outside the package: run, report, plan and a grid, killed and resumed; and bad ones, one sentence each."
 import json
+import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from conftest import ROOT, kernel_env, papermill
@@ -257,3 +260,23 @@ def test_another_version_of_a_users_file_is_another_configuration(ran, tmp_path,
         else:
             with pytest.raises(ValueError, match="TINT.json is a record of another configuration .config.arm.file"):
                 open_cell(params)
+
+
+MNIST = Path(os.environ.get("NDAUG_DATA", "none"))/"MNIST"
+
+
+@pytest.mark.skipif(not MNIST.is_dir(), reason="needs MNIST in NDAUG_DATA")
+def test_records_of_earlier_versions_count_as_done(cache):
+    "Those of the seven arms in reports/main, which hold settings in the form of version 0.1."
+    from ndaug.params import read_params
+    from ndaug.study import done, open_cell
+    cell = open_cell(read_params(dataset="mnist", frac=1, arms="all", protocol="quick", precision="bfloat16",
+                                 device="cpu", features="domain", out=ROOT/"reports"/"main"/"quick"))
+    assert all(done(cell.run(arm)) for arm in cell.params.arms)
+    with pytest.raises(ValueError, match="CDCVAE.json is a record of another configuration .config.arm.cfg.lr"):
+        done(replace_lr(cell.run("CDCVAE")))
+
+
+def replace_lr(run):
+    run.arm = run.arm.learned(cfg=replace(run.arm.cfg, lr=1e-3))
+    return run
