@@ -303,7 +303,7 @@ def plot_generators(
         of = lambda arm: [r for r in group if r["arm"] == arm and r["seed"] == first]
         rows += [(of(arm), shade) for arm in arms_of(group) if of(arm)]
     columns = max(len(recs[0]["losses"]) for recs,_ in rows)
-    fig, axs = panels(len(rows)*columns, 3.3, 2.5, columns)
+    fig, axs = panels(len(rows)*columns, 2.7, 2.1, columns)
     for row,(recs,shade) in zip(axs, rows):
         for ax,name in zip(row, recs[0]["losses"]): _loss(ax, recs, name, shade)
         for ax in row[len(recs[0]["losses"]):]: ax.axis("off")
