@@ -6,7 +6,7 @@
 __all__ = ['Cell', 'Run', 'learned_from', 'code_of', 'config', 'as_now', 'done', 'open_cell', 'images', 'judge', 'new_record',
            'enough_memory', 'keep_picture', 'run_arm', 'losses_of', 'work', 'announce', 'run_part', 'run_cell']
 
-# %% ../nbs/42_study.ipynb #172550e5
+# %% ../nbs/42_study.ipynb #2180d64e
 import hashlib, json, sys, time
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -21,12 +21,12 @@ from .arms import LEARNS, Arm, default_settings, drawn, settings
 from .core import Checkpoint, alone, difference, environment, file_sha256, once, replacing, write_json
 from .data import ImageSet, Split, image_grid, load, split, subset
 from .features import Extractor, distances, find_extractors, no_distances, real_features
-from .params import Params
+from .params import Params, check_names, read_params # noqa: F401 where older notebooks look for them
 from .records import PROTOCOL, Record, filled, plain, read_record, record_path, write_record
 from .schedules import UPDATE, Budget, duration, seen
 from .vgg import VGGConfig, accuracy_of, confusion, fit_vgg, logits_of
 
-# %% ../nbs/42_study.ipynb #e04c095d
+# %% ../nbs/42_study.ipynb #ab257a2d
 @dataclass(eq=False)
 class Cell:
     "One data set, size and seed, opened: what its arms have in common."
@@ -42,6 +42,7 @@ class Cell:
     def folder(self)->Path: # of the records
         return record_path(self.params.out, self.name, self.params.frac, self.params.seed, "any").parent
 
+    def path(self, arm:str)->Path: return self.folder/f"{arm}.json" # the record
     def run(self, arm:str)->"Run": return Run(self, self.params.arms[arm])
 
     @cached_property
@@ -54,7 +55,7 @@ class Cell:
     def real(self)->dict: # feature set -> features of the subset, computed once for all arms
         return {k: real_features(e, self.train) for k,e in self.extractors.items() if isinstance(e, Extractor)}
 
-# %% ../nbs/42_study.ipynb #03b4459c
+# %% ../nbs/42_study.ipynb #cf4b60b0
 @dataclass(eq=False)
 class Run:
     "One arm of one cell: its paths, lock, checkpoints and cache. It is what an arm's `fit` is given."
@@ -71,7 +72,7 @@ class Run:
     @property
     def budget(self)->Budget: return self.cell.params.protocol.budget
     @property
-    def path(self)->Path: return self.cell.folder/f"{self.arm.name}.json" # the record
+    def path(self)->Path: return self.cell.path(self.arm.name) # the record
 
     def lock(self):
         "Let one process at a time work on the arm."
