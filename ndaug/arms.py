@@ -341,14 +341,20 @@ def drawn(
         raise BadArm(f"arm {arm.name}: {what}: correct the arm.") from e
     return _looked_at(arm.name, made, n if arm.adds else 0, arm.train)
 
-# %% ../nbs/02_arms.ipynb #50beea45
+# %% ../nbs/02_arms.ipynb #7a965036
 def settings(
     arm:Arm,
 )->dict: # as JSON has it
     "All that an arm was told, and nothing of other arms."
     own = {"file": arm.file} if hasattr(arm, "file") else {}
-    if parts := getattr(arm, "parts", ()): return own | {p.name: settings(p) for p in parts}
+    if parts := getattr(arm, "parts", ()): return own | {k: settings(p) for k,p in _keys(parts)}
     return own | _fields(arm, ("name", "kind", "call"))
+
+def _keys(parts):
+    "Each part by its name; two of one name, as of two files, are kept apart."
+    names = [p.name for p in parts]
+    again = [names[:i].count(n) for i,n in enumerate(names)]
+    return [(f"{p.name} {k + 1}" if k else p.name, p) for k,p in zip(again, parts)]
 
 def _fields(obj, but=()):
     "Fields of a dataclass as JSON has them."
@@ -359,7 +365,7 @@ def default_settings(
     arm:Arm,
 )->dict: # as `settings`
     "What an arm's settings are where nothing was said."
-    if parts := getattr(arm, "parts", ()): return {p.name: default_settings(p) for p in parts}
+    if parts := getattr(arm, "parts", ()): return {k: default_settings(p) for k,p in _keys(parts)}
     default = {f.name: f.default for f in fields(arm) if f.default is not MISSING}
     told = [f.name for f in fields(arm) if f.name not in default]
     return _fields(replace(arm, **default), ("name", "kind", "call", *told))
