@@ -1,0 +1,206 @@
+"What people's files are like: read, or refused in one sentence, and nothing is left out or scaled without a word."
+import numpy as np
+import pytest
+from ndaug import data
+from ndaug.data import duplicates, load, split
+from PIL import Image
+
+
+def save(path, a, *args, **kwargs):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(a).save(path, *args, **kwargs)
+
+
+def noise(seed, top=255, dtype=np.uint8, size=32):
+    return np.random.default_rng(seed).integers(0, top + 1, (size, size)).astype(dtype)
+
+
+def classes(folder, make, names="ab", n=6, start=0):
+    "make(number of an image) for each image of each class."
+    for j, k in enumerate(names):
+        for i in range(n):
+            save(folder/k/f"{i}.png", make(start + 100*j + i))
+
+
+def refused(path, *words):
+    with pytest.raises(ValueError) as e:
+        load(str(path))
+    text = str(e.value)
+    assert "\n" not in text and "remove" not in text and all(w in text for w in words), text
+
+
+deep, eight = (lambda top: lambda i: noise(i, top, np.uint16)), noise
+
+
+@pytest.mark.parametrize("other", [deep(4095), deep(65535), lambda i: noise(i, 15), lambda i: noise(i, 1)])
+def test_a_class_of_another_depth_or_range_is_refused_naming_both_files(tmp_path, other):
+    classes(tmp_path, eight, "a")
+    classes(tmp_path, other, "b")
+    refused(tmp_path, "/a/", "/b/", "8 bits, dark to bright as 0 to 255")
+
+
+@pytest.mark.parametrize("a, b", [(1023, 4095), (4095, 65535), (16383, 65535)])
+def test_16_bits_of_which_classes_use_other_numbers(tmp_path, a, b):
+    classes(tmp_path, deep(a), "a")
+    classes(tmp_path, deep(b), "b")
+    refused(tmp_path, "/a/", "/b/", "has values up to", "brightness alone would tell them apart")
+
+
+@pytest.mark.parametrize("bits", [8, 10, 12, 14, 16])
+def test_16_bits_that_are_the_same_throughout_are_scaled_and_it_is_said(tmp_path, capsys, bits):
+    classes(tmp_path, deep(2**bits - 1))
+    pool, _ = load(str(tmp_path))
+    assert pool.x.max() == 255 and f"of which {bits} are in use" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("every", [False, True])
+def test_a_hot_pixel_does_not_hide_the_range(tmp_path, every):
+    def hot(i):
+        a = noise(i, 4095, np.uint16)
+        if every or not i:
+            a[0, 0] = 65535
+        return a
+    classes(tmp_path, hot)
+    refused(tmp_path, "65535")
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.int32])
+def test_values_outside_of_16_bits_are_refused(tmp_path, dtype):
+    for k in "ab":
+        for i in range(3):
+            a = noise(i, 4095, dtype)
+            a[0, 0] = 100_000
+            (tmp_path/k).mkdir(exist_ok=True)
+            Image.fromarray(a).save(tmp_path/k/f"{i}.tif")
+    refused(tmp_path, ".tif", "8 bits")
+
+
+@pytest.mark.parametrize("test", [deep(4095), lambda i: noise(i, 1), lambda i: noise(i, 50)])
+def test_a_test_set_of_another_range_is_refused(tmp_path, test):
+    classes(tmp_path/"train", eight)
+    classes(tmp_path/"test", test, start=1000)
+    refused(tmp_path, "test")
+
+
+@pytest.mark.parametrize("train, test", [
+    ("training", "testing"), ("Training", "Testing"), ("TRAIN", "TEST"), ("training_set", "test_set"),
+    ("train-images", "test-images"),
+])
+def test_usual_names_of_train_and_test(tmp_path, train, test):
+    classes(tmp_path/train, eight)
+    classes(tmp_path/test, eight, start=1000, n=2)
+    pool, own = load(str(tmp_path))
+    assert (len(pool), len(own), pool.skipped) == (12, 4, 0)
+
+
+@pytest.mark.parametrize("name", ["train", "test", "val", "training"])
+def test_a_class_may_be_called_like_a_part(tmp_path, name):
+    classes(tmp_path, eight, ["bus", "car", name])
+    assert load(str(tmp_path))[0].classes == tuple(sorted(["bus", "car", name]))
+
+
+@pytest.mark.parametrize("val", ["val", "Val", "dev", "validation", "valid"])
+def test_validation_images_join_the_pool_and_it_is_said(tmp_path, capsys, val):
+    for i, part in enumerate(("train", "test", val)):
+        classes(tmp_path/part, eight, start=1000*i)
+    pool, test = load(str(tmp_path))
+    assert (len(pool), len(test)) == (24, 12) and f"{val} has 12 images" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("missing", ["train", "test"])
+def test_a_part_alone_is_refused(tmp_path, missing):
+    classes(tmp_path/("test" if missing == "train" else "train"), eight)
+    classes(tmp_path/"val", eight, start=1000)
+    refused(tmp_path, "give train and test")
+
+
+def test_what_is_left_out_is_said_and_counted(tmp_path, capsys):
+    classes(tmp_path/"train", eight)
+    classes(tmp_path/"test", eight, start=1000)
+    classes(tmp_path/"unlabelled", eight, start=2000, n=2)
+    for f in ("train/a/1.heic", "train/b/2.txt", "train/b/LICENSE"):
+        (tmp_path/f).touch()
+    pool, _ = load(str(tmp_path))
+    assert sorted(pool.left_out.values()) == [3, 4] and pool.skipped == 7
+    out = capsys.readouterr().out
+    assert "1 .heic, 1 .txt" in out and "unlabelled/a/0.png" in out
+
+
+def test_sub_folders_and_other_endings_are_read(tmp_path, capsys):
+    classes(tmp_path, eight)
+    for i, (ext, form) in enumerate([(".jfif", "JPEG"), (".gif", "GIF"), (".PGM", "PPM"), ("", "PNG")]):
+        save(tmp_path/"a"/"day2"/"camera1"/f"x{i}{ext}", noise(500 + i), form)
+    pool, _ = load(str(tmp_path))
+    assert pool.counts.tolist() == [10, 6] and pool.skipped == 0
+    assert "day2" in capsys.readouterr().out
+
+
+def test_results_inside_a_data_set_are_no_class(tmp_path):
+    classes(tmp_path, eight)
+    cell = tmp_path/"runs"/"pets"/"10"/"0"
+    save(cell/"ROT.png", noise(0))
+    (cell/"ROT.json").write_text('{"arm": "ROT", "test_accuracy": 90.0}')
+    refused(tmp_path, "holds results of ndaug", "outside of the data set")
+
+
+def test_files_that_are_damaged_in_any_way_are_named_or_left_out(tmp_path):
+    "Each byte of a small file in turn, so that decoders raise whatever they raise."
+    classes(tmp_path/"set", eight)
+    Image.fromarray(noise(7)).save(tmp_path/"whole.tif")
+    whole, f = (tmp_path/"whole.tif").read_bytes(), tmp_path/"set"/"a"/"hurt.tif"
+    for at in [*range(8), *range(len(whole) - 140, len(whole), 3)]:
+        f.write_bytes(whole[:at] + bytes([whole[at] ^ 0xff]) + whole[at + 1:])
+        try:
+            load(str(tmp_path/"set"))
+        except ValueError as e:
+            assert "hurt.tif" in str(e) and "\n" not in str(e)
+            if "cannot be read" in str(e):
+                assert load(str(tmp_path/"set"), skip=True)[0].skipped == 1
+
+
+def test_copies_are_counted_and_stay_on_one_side(tmp_path, capsys):
+    classes(tmp_path, lambda i: noise(i//2), n=20)
+    pool, _ = load(str(tmp_path))
+    assert duplicates(pool, None) == dict(pool=20, test=0, test_in_pool=0, labels=0)
+    assert "20 images of the training pool are copies" in capsys.readouterr().out
+    for seed in range(8):
+        s = split(pool, None, seed)
+        parts = [{bytes(x.numpy()) for x in p.x} for p in (s.train, s.val, s.test)]
+        assert len(set.union(*parts)) == sum(map(len, parts)) == 20
+
+
+def test_training_images_in_an_own_test_set_are_said_loudly(tmp_path, capsys):
+    classes(tmp_path/"train", eight)
+    classes(tmp_path/"test", eight, n=4)
+    pool, test = load(str(tmp_path))
+    assert duplicates(pool, test)["test_in_pool"] == 8
+    assert "WARNING: 8 test images are training images too" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("counts", [(4, 4), (4, 60), (5, 7, 200), (4,)*30])
+@pytest.mark.parametrize("own", [False, True])
+def test_whether_a_class_is_too_small_is_decided_by_counts_alone(counts, own):
+    pool = images(counts)
+    for seed in range(6):
+        s = split(pool, pool if own else None, seed)
+        assert min(s.train.counts.min()/2, s.val.counts.min(), s.test.counts.min()) >= 1
+        assert [data.subset(s.train, f).counts.min() >= 1 for f in (50, 100)] == [True]*2
+    few = images((3 - own, *counts))
+    for seed in range(6):
+        with pytest.raises(ValueError, match=f"needs at least {4 - own} of each class: add 1"):
+            split(few, few if own else None, seed)
+
+
+def images(counts):
+    import torch
+    y = torch.arange(len(counts)).repeat_interleave(torch.tensor(counts))
+    x = torch.randint(0, 256, (len(y), 1, 16, 16), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    return data.ImageSet(x, y, tuple(map(str, range(len(counts)))), "made")
+
+
+def test_a_folder_of_the_name_of_a_built_in_set_is_mentioned(tmp_path, monkeypatch, capsys):
+    classes(tmp_path/"digits", eight)
+    monkeypatch.chdir(tmp_path)
+    assert len(load("digits")[0]) == 1797 and "./digits" in capsys.readouterr().out
+    pool, _ = load("./digits")
+    assert (len(pool), pool.name) == (12, "digits-folder")
