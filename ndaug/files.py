@@ -7,8 +7,8 @@ __all__ = ['JUNK', 'PART_NAMES', 'PART_OF', 'LOOSE', 'OTHER', 'BROKEN', 'TURNS',
            'LOOSE_ARRAYS', 'image_endings', 'part_of', 'Head', 'head', 'check_range', 'dark_classes', 'load_folder',
            'load_npz']
 
-# %% ../nbs/05_files.ipynb #d39c834a
-import json, os, re, warnings, zipfile
+# %% ../nbs/05_files.ipynb #76fc0953
+import json, os, re, warnings
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -297,14 +297,14 @@ def _pixels(f:str, size:int, mode:str, shift:int=8)->np.ndarray:
         im = _plain(im if turn is None else im.transpose(turn), shift).convert(mode)
         return np.asarray(im if im.size == (size, size) else ImageOps.fit(im, (size, size)))
 
-# %% ../nbs/05_files.ipynb #f15aff32
+# %% ../nbs/05_files.ipynb #a8edd740
 def _read_files(
     path:Path, # the folder, for the message
     read, # a file -> what is in it; `ValueError` if it cannot be read
     todo:list, # tuples of which the last is a file
     skip:bool, # leave out what cannot be read
     left:dict, # gets the files left out
-    bar:bool=False, # show progress
+    bar:bool=False, # show progress, where it takes a while
 )->tuple[list, list]: # the part of `todo` that could be read, and what was read
     "All files, in threads. `ValueError` if none can be read."
     from concurrent.futures import ThreadPoolExecutor
@@ -317,7 +317,8 @@ def _read_files(
     some = [todo[i:i+50] for i in range(0, len(todo), 50)] # a task a file would cost more than to read it
     with ThreadPoolExecutor(os.cpu_count()) as ex:
         found = ex.map(lambda ts: [attempt(t) for t in ts], some)
-        found = [r for rs in (progress_bar(found, total=len(some), leave=False) if bar else found) for r in rs]
+        if bar and len(todo) > 2000: found = progress_bar(found, total=len(some), leave=False)
+        found = [r for rs in found for r in rs]
     kept = [i for i,r in enumerate(found) if r is not None]
     if not kept: raise ValueError(f"{str(path)!r} has no file that can be read as an image: repair or replace them.")
     return [todo[i] for i in kept], [found[i] for i in kept]
