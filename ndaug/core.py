@@ -102,7 +102,7 @@ def did_you_mean(
     near = difflib.get_close_matches(str(word).lower(), lower, 1)
     return f" (did you mean {lower[near[0]]!r}?)" if near else ""
 
-# %% ../nbs/00_core.ipynb #34bac939
+# %% ../nbs/00_core.ipynb #18ed44e0
 def whole_number(
     name:str, # of the parameter
     value, # an integer, or what reads as one: 10, 10.0, "1e3"
@@ -111,12 +111,15 @@ def whole_number(
     what:str="whole number", # what it is
 )->int:
     "A whole number. `ValueError` naming the parameter and the value if it is none, or not from `low` to `high`."
-    try: f = float(value)
-    except (TypeError, ValueError): f = float("nan")
-    if not (f.is_integer() and f >= low and (high is None or f <= high)):
+    try: n = int(value) if isinstance(value, str) else value.__index__() # exact, however large
+    except (AttributeError, TypeError, ValueError):
+        try: f = float(value)
+        except (TypeError, ValueError): f = float("nan")
+        n = int(f) if f.is_integer() and abs(f) <= 2**53 else None # above that a float stands for several numbers
+    if n is None or isinstance(value, bool) or n < low or (high is not None and n > high):
         allowed = f"{low} or more" if high is None else f"{low} to {high}"
         raise ValueError(f"{name}={value!r} is not valid: give a {what}, {allowed}.")
-    return int(f)
+    return n
 
 # %% ../nbs/00_core.ipynb #fc909b6d
 @contextmanager
