@@ -164,7 +164,7 @@ def read_params(
 
 PARAMS = tuple(inspect.signature(read_params).parameters)
 
-# %% ../nbs/41_params.ipynb #31f462e6
+# %% ../nbs/41_params.ipynb #e4d35e5b
 def _assigned(
     source:str, # a cell
 )->set: # the names that it assigns at its top level, not by import, def or class; those with _ in front are the user's
@@ -179,19 +179,20 @@ def _names_given(
     allowed:tuple, # names of parameters
 )->set: # names; empty if no cell assigns a parameter
     "The names that the parameters' cell assigned when it last ran, and those that papermill put in after it."
-    cell, injected, checked, few = set(), set(), False, set()
-    count = lambda names: len(names & set(allowed))
+    allowed, cell, injected, few, checked = set(allowed), set(), set(), set(), False
     for source in executed:
-        names = _assigned(source)
+        names, papermill = _assigned(source), source.startswith("# Parameters\n")
+        known = names & allowed
         if "check_names(" in source: checked = True
-        elif cell and source.startswith("# Parameters\n"): injected = names
-        elif names and source.startswith("# Parameters\n") or 2*count(names) >= max(1, count(cell)):
-            cell, injected, checked, few = names, set(), False, set()
-        # a cell of one's own may set a few too; after a check it could also be the parameters' cell, cut short
-        elif checked and count(names): few = names & set(allowed)
+        elif cell and papermill: injected = names
+        elif not known and not papermill: continue
+        elif 2*len(known & cell) >= len(cell & allowed): cell, injected, few, checked = names, set(), set(), False
+        # a cell of one's own may set a few again; after a check it could also be the parameters' cell, cut short
+        elif checked: few = known
+        elif not known <= cell: cell = cell | names
     if few:
-        raise ValueError(f"parameters: the cell that sets {', '.join(sorted(few))} sets far fewer than one before it: "
-                         "run the parameters' cell again or, if this is it, restart the kernel.")
+        raise ValueError(f"parameters: the cell that sets {', '.join(sorted(few))} is unlike the parameters' cell that "
+                         "ran before: run that one again or, if this is it, restart the kernel.")
     return cell | injected
 
 # %% ../nbs/41_params.ipynb #de32dc41
