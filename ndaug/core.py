@@ -297,7 +297,7 @@ def alone(
             fcntl.flock(f, fcntl.LOCK_EX)
         yield
 
-# %% ../nbs/00_core.ipynb #d3f9b11b
+# %% ../nbs/00_core.ipynb #db5a81e1
 def _kept(
     path:Path, # of `once`
 )->tuple[dict, dict]|None: # tensors and description; None if there is no file
@@ -317,6 +317,7 @@ def once(
 )->tuple[dict, dict, Path]: # tensors (on the CPU), description, the file
     "Tensors and description from the cache; computed the first time, by one process at a time, resumable."
     key = hashlib.sha256(json.dumps(of, sort_keys=True).encode()).hexdigest()[:16]
+    name = name.encode()[:100].decode("utf-8", "ignore") # file systems allow 255 bytes; the key tells names apart
     path = cache_dir()/folder/f"{name}-{key}.safetensors"
     with alone(path.with_suffix(".lock"), what or f"{folder} {name}"):
         found = _kept(path)
