@@ -74,6 +74,25 @@ def test_an_arm_that_is_in_no_list_has_its_place(tmp_path):
     assert shown.count("TINT") >= 8 and shown.count("DRAWN") >= 8
 
 
+def test_what_is_wrong_with_a_data_set_is_said_and_its_name_is_shown_as_it_is(tmp_path):
+    "Not as a formula, nor as a tag."
+    study, name = tmp_path/"study", "Ba$$in <b>& $x"
+    twice = dict(pool=0, labels=2, test=0, test_in_pool=120)
+    data = dict(pool="0", test="1", duplicates=twice, left_out={"in sub-folders": 3})
+    for arm in ("ORIG", "AUGORIG", "ROT", "CDCGAN"):
+        copied(study, arm, dataset=name, data=data, classes=[name, *"abcdefgh_"])
+    for p in list(study.rglob("*.json")):
+        if "cifar10-folder" in p.parts or "report-protocol" in p.parts: p.unlink()
+    r = report(study, tmp_path)
+    assert r.returncode == 0, r.stderr[-3000:]
+    shown, safe = html(tmp_path/"report.ipynb"), "Ba$$in &lt;b&gt;&amp; $x"
+    assert f"<b>{safe}</b>: <span" in shown and "120 test images are among the images to train on" in shown
+    assert "2 images stand under more than one label" in shown and "3 (in sub-folders)" in shown
+    assert "unchecked" not in shown and name not in shown and shown.count(safe) >= 8
+    assert all("mathjax_ignore" in table for table in re.findall("<table[^>]*>", shown))
+    assert set(pd.read_csv(tmp_path/"verdicts.csv").dataset) == {name}
+
+
 def test_a_study_without_records_is_refused(tmp_path):
     r = report(tmp_path, tmp_path)
     assert r.returncode != 0 and "has no record" in r.stderr.strip().splitlines()[-1]
