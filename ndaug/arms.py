@@ -271,13 +271,16 @@ def get(
 
 def _kind(parts): return max((p.kind for p in parts), key=KINDS.index)
 
-# %% ../nbs/02_arms.ipynb #c8e651ec
+# %% ../nbs/02_arms.ipynb #b3eb240d
 def name_of(
     spec:str, # as for `get`
 )->str:
     "What an arm is called in records: files are left out. `ValueError` for a name that is not in the list."
     for a in (a for group in _split(spec) for a in group if ".py:" not in a): _where(a)
-    return "~".join("+".join(a.rsplit(":", 1)[-1] for a in group) for group in _split(spec))
+    name = "~".join("+".join(a.rsplit(":", 1)[-1] for a in group) for group in _split(spec))
+    if (n := len(name.encode())) > 150: # with what is put behind it, less than the 255 that file systems allow
+        raise ValueError(f"arms: {name!r} has {n} bytes, and files are called by it: use a name of at most 150.")
+    return name
 
 def kind_of(
     name:str, # as in a record

@@ -237,7 +237,7 @@ def difference(
         return next((d for k in sorted({*a, *b}) if (d := difference(a.get(k), b.get(k), f"{at}.{k}"))), None)
     return None if a == b else f"{at} is {a!r} there and {b!r} here"
 
-# %% ../nbs/00_core.ipynb #aa622a8c
+# %% ../nbs/00_core.ipynb #51ea9a83
 class Checkpoint:
     "Where the unfinished state of one training is kept."
     def __init__(self,
@@ -259,7 +259,7 @@ class Checkpoint:
             return None
         if d := difference(meta.pop("of", None), self.of, "config"):
             was = f"a checkpoint of another configuration ({d})"
-            raise ValueError(f"{tidy(self.path)} is {was}: give another out, or remove it.")
+            raise ValueError(f"{tidy(self.path)} is {was}: give another out.")
         self.before = meta.pop("worked", 0.)
         print(f"going on from where it was left: {tidy(self.path)}", flush=True)
         return tensors, meta
@@ -297,7 +297,7 @@ def alone(
             fcntl.flock(f, fcntl.LOCK_EX)
         yield
 
-# %% ../nbs/00_core.ipynb #db5a81e1
+# %% ../nbs/00_core.ipynb #a483e6e7
 def _kept(
     path:Path, # of `once`
 )->tuple[dict, dict]|None: # tensors and description; None if there is no file
@@ -317,7 +317,8 @@ def once(
 )->tuple[dict, dict, Path]: # tensors (on the CPU), description, the file
     "Tensors and description from the cache; computed the first time, by one process at a time, resumable."
     key = hashlib.sha256(json.dumps(of, sort_keys=True).encode()).hexdigest()[:16]
-    name = name.encode()[:100].decode("utf-8", "ignore") # file systems allow 255 bytes; the key tells names apart
+    # file systems allow 255 bytes, and safetensors UTF-8 alone; the key tells names apart
+    name = name.encode("utf-8", "replace")[:100].decode("utf-8", "ignore")
     path = cache_dir()/folder/f"{name}-{key}.safetensors"
     with alone(path.with_suffix(".lock"), what or f"{folder} {name}"):
         found = _kept(path)

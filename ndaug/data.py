@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['DATASETS', 'KNOWN', 'N_TRAIN', 'FRACS', 'soft_labels', 'first_copies', 'ImageSet', 'image_grid', 'load_digits',
-           'data_root', 'load_torchvision', 'plain_name', 'dataset_name', 'duplicates', 'data_notes', 'load',
+           'data_root', 'load_torchvision', 'plain_name', 'dataset_name', 'duplicates', 'data_faults', 'load',
            'stratified_order', 'Split', 'split', 'check_frac', 'subset', 'check_nested']
 
 # %% ../nbs/01_data.ipynb #19214834
@@ -160,7 +160,7 @@ def dataset_name(
     name, kind = (path.stem.strip("."), "npz") if path.suffix.lower() == ".npz" else (path.name, "folder")
     return f"{name}-{kind}" if name in DATASETS else plain_name(name) or kind
 
-# %% ../nbs/01_data.ipynb #7305c677
+# %% ../nbs/01_data.ipynb #b4c6fdec
 def duplicates(
     pool:ImageSet, # as from `load`
     test:ImageSet|None, # its own test set
@@ -177,20 +177,23 @@ def duplicates(
     return dict(pool=int(again[:n].sum()), test=seen_in_test, test_in_pool=int(known.sum()),
                 labels=int((labels.sum(1) > 1)[first].sum()))
 
-def data_notes(
+def data_faults(
     found:dict, # as from `duplicates`
     left_out:dict={}, # reason -> files
-)->list[str]: # sentences; none where there is nothing to say
-    "What must be known of a data set before a number of it is believed."
-    notes = {
-        "test_in_pool": "WARNING: {} test images are training images too, so accuracies are too high",
-        "labels": "{} images are there under two labels",
-        "pool": "{} images of the training pool are copies of others in it",
-        "test": "{} images of the test set are copies of others in it"}
-    return [text.format(found[k]) for k,text in notes.items() if found.get(k)] + [
-        f"{n} files are left out: {reason}" for reason,n in left_out.items()]
+)->tuple[list[str], list[str]]: # what makes accuracies doubtful, and what one should know besides
+    "What must be known of a data set before a number of it is believed; nothing where all is well."
+    def counted(key, one, many, rest):
+        n = found.get(key, 0)
+        return [f"{n:,} {one if n == 1 else many} {rest}"]*bool(n)
+    loud = counted("test_in_pool", "test image is a training image", "test images are training images",
+                   "too, so accuracies are too high")
+    loud += counted("labels", "image stands", "images stand", "under more than one label")
+    quiet = counted("pool", "image repeats", "images repeat", "another one of the pool")
+    quiet += counted("test", "test image repeats", "test images repeat", "another one")
+    left = ", ".join(f"{n:,} {reason}" for reason,n in left_out.items())
+    return loud, quiet + [f"files left out: {left}"]*bool(left)
 
-# %% ../nbs/01_data.ipynb #243cd50e
+# %% ../nbs/01_data.ipynb #b7d52306
 def load(
     dataset:str|Path="digits", # "digits", "mnist", "cifar10", or the path of a folder or of an .npz
     data_dir:str="", # as for `data_root`
@@ -198,7 +201,8 @@ def load(
 )->tuple[ImageSet, ImageSet|None]: # pool, test set if it has one
     "A data set by name or path; says what is to be known of it. `ValueError` if there is none such."
     pool, test = _load(dataset, data_dir, skip)
-    for note in data_notes(duplicates(pool, test)): print(f"{pool.name}: {note}")
+    loud, quiet = data_faults(duplicates(pool, test))
+    for note in [f"WARNING: {w}" for w in loud] + quiet: print(f"{pool.name}: {note}")
     return pool, test
 
 def _load(dataset, data_dir, skip):

@@ -7,7 +7,7 @@ __all__ = ['BOLD', 'UNDERLINED', 'GREY', 'LOUD', 'printable', 'in_html', 'note',
            'published', 'beside_published', 'interval_table', 'style_accuracy', 'style_fid', 'verdict_table',
            'decision_table', 'provenance', 'data_notes', 'validation_table']
 
-# %% ../nbs/51_tables.ipynb #e91dfab2
+# %% ../nbs/51_tables.ipynb #f0e37c7c
 import math, unicodedata
 from html import escape
 from importlib.resources import files
@@ -16,6 +16,7 @@ import pandas as pd
 from IPython.display import HTML
 
 from .arms import AUGORIG, KINDS, LEARNS, in_order, kind_of
+from .data import data_faults
 from .fid import MIN_SAMPLES
 from .stats import arms_of, frame, mean_interval, unchecked
 
@@ -198,24 +199,15 @@ def provenance(
             torch=_listed(r["versions"].get("torch") for r in g), commit=_listed(map(_commit, g))))
     return pd.DataFrame(rows).set_index(["dataset", "protocol"])
 
-# %% ../nbs/51_tables.ipynb #82f0ff96
+# %% ../nbs/51_tables.ipynb #d1901445
 LOUD = "color: #a03c00; font-weight: bold"
-
-def _counted(n, one, many, rest): return [f"{n:,} {one if n == 1 else many} {rest}"]*bool(n)
 
 def _faults(records):
     "Of one data set: what makes its numbers doubtful, and what one should know."
-    known = [r for r in records if r.get("data")]
+    known = [r["data"] for r in records if r.get("data")]
     if not known: return [], []
-    r = max(known, key=lambda r: sum(r["data"]["left_out"].values()))
-    d = dict(pool=0, labels=0, test=0, test_in_pool=0) | r["data"]["duplicates"]
-    doubtful = f"among the images to train on (of {r['n_test']:,}), so accuracies are too high"
-    loud = _counted(d["test_in_pool"], "test image is", "test images are", doubtful)
-    loud += _counted(d["labels"], "image stands", "images stand", "under more than one label")
-    quiet = _counted(d["pool"], "image repeats", "images repeat", "another one")
-    quiet += _counted(d["test"], "test image repeats", "test images repeat", "another one")
-    left = ", ".join(f"{n:,} ({why})" for why,n in r["data"]["left_out"].items())
-    return loud, quiet + [f"files left out: {left}"]*bool(left)
+    most = max(known, key=lambda d: sum(d["left_out"].values()))
+    return data_faults(most["duplicates"], most["left_out"])
 
 # %% ../nbs/51_tables.ipynb #95e9cf70
 def data_notes(

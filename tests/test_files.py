@@ -162,7 +162,7 @@ def test_copies_are_counted_and_stay_on_one_side(tmp_path, capsys):
     classes(tmp_path, lambda i: noise(i//2), n=20)
     pool, _ = load(str(tmp_path))
     assert duplicates(pool, None) == dict(pool=20, test=0, test_in_pool=0, labels=0)
-    assert "20 images of the training pool are copies" in capsys.readouterr().out
+    assert "20 images repeat another one" in capsys.readouterr().out
     for seed in range(8):
         s = split(pool, None, seed)
         parts = [{bytes(x.numpy()) for x in p.x} for p in (s.train, s.val, s.test)]

@@ -86,8 +86,8 @@ def test_what_is_wrong_with_a_data_set_is_said_and_its_name_is_shown_as_it_is(tm
     r = report(study, tmp_path)
     assert r.returncode == 0, r.stderr[-3000:]
     shown, safe = html(tmp_path/"report.ipynb"), "Ba$$in &lt;b&gt;&amp; $x"
-    assert f"<b>{safe}</b>: <span" in shown and "120 test images are among the images to train on" in shown
-    assert "2 images stand under more than one label" in shown and "3 (in sub-folders)" in shown
+    assert f"<b>{safe}</b>: <span" in shown and "120 test images are training images too" in shown
+    assert "2 images stand under more than one label" in shown and "3 in sub-folders" in shown
     assert "unchecked" not in shown and name not in shown and shown.count(safe) >= 8
     assert all("mathjax_ignore" in table for table in re.findall("<table[^>]*>", shown))
     assert set(pd.read_csv(tmp_path/"verdicts.csv").dataset) == {name}
