@@ -6,7 +6,7 @@
 __all__ = ['Part', 'Batches', 'Loop', 'Epochs', 'LossMeans', 'Average', 'Falling', 'Resume', 'Bar', 'fit', 'sample', 'Generator',
            'Trial']
 
-# %% ../nbs/12_training.ipynb #15027e56
+# %% ../nbs/12_training.ipynb #2d1502e2
 import math, warnings
 from dataclasses import dataclass
 
@@ -20,7 +20,7 @@ with warnings.catch_warnings():
 from .arms import Arm
 from .core import Checkpoint, Streams, derive_seed, restore, set_seed, snapshot
 from .data import ImageSet
-from .fast import speed_up
+from .fast import flushed, speed_up
 from .nets import balanced_labels
 from .schedules import Budget
 
@@ -196,7 +196,8 @@ class Bar(Part):
         self.bar.update(0)
     def after_batch(self): self.bar.update(self.train_iter)
 
-# %% ../nbs/12_training.ipynb #9bb17d5f
+# %% ../nbs/12_training.ipynb #d4afa9b2
+@flushed()
 def fit(
     model, # has `step`, `bs`, `sampler` (the module whose weights draw images), and `lr_fall` if rates are to fall
     ds:ImageSet, # training images

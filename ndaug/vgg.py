@@ -6,7 +6,7 @@
 __all__ = ['VGGConfig', 'VGG', 'BatchLoader', 'learner', 'logits_of', 'SelectBest', 'count_errors', 'Fitted', 'DropoutRamp',
            'Redraw', 'fit_vgg', 'confusion', 'accuracy_of']
 
-# %% ../nbs/31_vgg.ipynb #f94b6a4d
+# %% ../nbs/31_vgg.ipynb #129d3596
 import random, warnings
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ with warnings.catch_warnings():
 
 from .core import Checkpoint, pick_device, set_seed
 from .data import ImageSet
-from .fast import speed_up
+from .fast import flushed, speed_up
 from .schedules import Schedule
 from .training import Epochs, LossMeans, Part, Resume
 
@@ -196,7 +196,8 @@ class Redraw(Part):
         self.loader, self.of = loader, of
     def before_train(self): self.loader.dataset = self.of(self.epoch) # not called for epochs that are skipped
 
-# %% ../nbs/31_vgg.ipynb #0b5ef6cf
+# %% ../nbs/31_vgg.ipynb #b8d09be9
+@flushed()
 def fit_vgg(
     train:ImageSet, # to train on
     val:ImageSet, # to select on
