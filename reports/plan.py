@@ -8,16 +8,18 @@ slowest rate. Jobs are then dealt to workers as snakemake does: whenever one is 
 """
 import argparse
 import heapq
+import sys
 from itertools import product
 from pathlib import Path
-
-import yaml
 
 from ndaug.arms import LEARNS, get, name_of
 from ndaug.data import dataset_name, load, split
 from ndaug.records import read_record, record_path
 from ndaug.schedules import EVALUATED, PROTOCOLS, duration, rates, seconds, seen
 from ndaug.stats import read_study
+from ndaug.studyfile import check_study, study_file
+
+DEFAULTS = Path(__file__).parent/"study.yaml"
 
 
 def sizes(dataset, data_dir):
@@ -101,14 +103,16 @@ def workers_table(found, workers):
 
 def main():
     a = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    a.add_argument("study", nargs="?", default="reports/study.yaml")
+    a.add_argument("study", nargs="?", default=DEFAULTS)
     a.add_argument("--rates", default="reports/main", help="folder of the records that rates are taken from")
     a.add_argument("--workers", default="1,2,4,8,16,32,64,128,256")
     a.add_argument("--startup", type=float, default=15., help="seconds that a job needs before it works")
     a = a.parse_args()
-    study = yaml.safe_load(Path("reports/study.yaml").read_text()) | yaml.safe_load(Path(a.study).read_text())
-    rate = rates(read_study(a.rates))
-    found = jobs(study, rate, a.startup)
+    try:
+        study = check_study(study_file(DEFAULTS) | study_file(a.study))
+        rate = rates(read_study(a.rates))
+        found = jobs(study, rate, a.startup)
+    except ValueError as e: sys.exit(str(e))
     finished = {k for k, job in found.items() if is_done(job)}
     size = f"{len(study['datasets'])} data sets, {len(study['fracs'])} sizes, {len(study['seeds'])} seeds"
     print(f"{size}, {study['protocol']}; rates from {a.rates}:")

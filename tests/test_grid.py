@@ -15,6 +15,7 @@ import pytest
 import yaml
 from conftest import ROOT, without_times
 from ndaug.arms import ARMS
+from ndaug.studyfile import READ, check_study, study_file
 
 BIN = Path(sys.executable).parent
 SNAKEMAKE = BIN/"snakemake"
@@ -28,6 +29,11 @@ def dry_run(*args, cores=1):
     "What the grid would do, without doing it."
     command = snakemake("-n", "--cores", cores, *args)
     return subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+
+
+def planned(file):
+    "What `reports/plan.py` says of a study file."
+    return subprocess.run([sys.executable, "reports/plan.py", str(file)], capture_output=True, text=True, cwd=ROOT)
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +67,44 @@ def test_on_a_volume_of_kubernetes_every_file_is_there_and_nowhere_else():
 def test_an_unknown_arm_is_refused():
     r = dry_run("--config", "arms=[ORIG,ROTT]")
     assert r.returncode != 0 and "arms='ROTT' is unknown" in r.stdout + r.stderr
+
+
+@pytest.mark.parametrize("text, said", [
+    ("seed: [0, 1]", "did you mean 'seeds'"), ("frac: 1", "did you mean 'fracs'"), ("fracs: [0.5]", "frac=0.5"),
+    ("datasets: minst", "did you mean 'mnist'"), ("features: [domain, pixels]", "features='pixels'"),
+    ("seeds:", "seeds has no value"), ("seeds: [0]\nseeds: [1]", "the key seeds comes twice")])
+def test_a_wrong_study_file_is_refused_by_both_before_any_plan(text, said, tmp_path):
+    file = tmp_path/"my.yaml"
+    file.write_text(f"arms: ORIG\n{text}\n")
+    r = dry_run("--configfile", file)
+    assert r.returncode != 0 and said in r.stdout + r.stderr and "Traceback" not in r.stderr
+    r = planned(file)
+    assert r.returncode == 1 and said in r.stderr and len(r.stderr.splitlines()) == 1
+
+
+def test_single_words_are_lists_of_one_for_both(tmp_path):
+    file = tmp_path/"my.yaml"
+    file.write_text("datasets: digits\nfracs: 10\nseeds: 0, 1\narms: ORIG,ROT\nfeatures: [inception, domain]\n"
+                    f"protocol: smoke\ndata_dir:\nout: {tmp_path}/out\n")
+    r = dry_run("-p", "--configfile", file)
+    assert r.returncode == 0 and "-p features domain,inception -p" in r.stdout
+    assert sum("-p arms" in line for line in r.stdout.splitlines()) == 4
+    r = planned(file)
+    assert r.returncode == 0 and "1 data sets, 1 sizes, 2 seeds" in r.stdout and "0 of 5 jobs" in r.stdout
+
+
+def test_values_of_the_command_line_are_checked_too():
+    r = dry_run("-q", "rules", "--config", "datasets=digits", "fracs=10,20", "seeds=0", "arms=ORIG", "data_dir=",
+                "out=reports/runs/nothing-there")
+    assert r.returncode == 0 and "arm             2" in r.stdout
+    assert "did you mean 'threads'" in (r := dry_run("--config", "thread=1")).stdout + r.stderr
+
+
+def test_the_default_study_has_the_keys_that_are_read():
+    default = yaml.safe_load((ROOT/"reports"/"study.yaml").read_text())
+    assert check_study(default) == default and list(READ) == list(default)
+    for file in (ROOT/"reports"/"main").glob("*.yaml"):
+        assert check_study(default | study_file(file))["code"] == "keep"
 
 
 def test_names_with_spaces_are_quoted_and_two_folders_of_one_name_refused(tmp_path):
