@@ -83,8 +83,8 @@ def _datasets(study):
         there = (place/Path(dataset).expanduser()).exists() or (place/study["out"]/name).is_dir()
         if dataset not in DATASETS and not there:
             if isinstance(value, str): load(dataset) # which says what is allowed
-            raise ValueError(f"datasets: {dataset} is read as a {type(value).__name__}, and there is no folder {dataset}: "
-                             "put the name in quotes.")
+            raise ValueError(f"datasets: {dataset} is read as a {type(value).__name__}, and there is no folder "
+                             f"{dataset}: put the name in quotes.")
         if names.setdefault(name, dataset) != dataset:
             raise ValueError(f"datasets: {names[name]!r} and {dataset!r} would both be called {name} in records: "
                              "give each a folder name of its own.")
@@ -121,5 +121,5 @@ def study_file(
     except (OSError, ValueError, TypeError, yaml.YAMLError) as e:
         raise ValueError(f"{path} cannot be read as a study file: {' '.join(str(e).split())}: correct it.") from None
     if isinstance(found, dict): return found
-    raise ValueError(f"{path} is no study file: give lines such as 'seeds: [0, 1]', as in the study.yaml that comes with "
-                     "ndaug.")
+    raise ValueError(f"{path} is no study file: give lines such as 'seeds: [0, 1]', as in the study.yaml that comes "
+                     "with ndaug.")
