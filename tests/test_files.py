@@ -158,6 +158,38 @@ def test_files_that_are_damaged_in_any_way_are_named_or_left_out(tmp_path):
                 assert load(str(tmp_path/"set"), skip=True)[0].skipped == 1
 
 
+def png16(path, top):
+    "A PNG with 16 bits a colour, which Pillow does not write."
+    import struct
+    import zlib
+    rows = np.random.default_rng(list(str(path).encode())).integers(0, top + 1, (32, 32*3)).astype(">u2")
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", 32, 32, 16, 2, 0, 0, 0))
+    body = chunk(b"IDAT", zlib.compress(b"".join(b"\0" + r.tobytes() for r in rows)))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + head + body + chunk(b"IEND", b""))
+
+
+@pytest.mark.parametrize("top, taken", [(65535, True), (16383, False), (4095, False)])
+def test_16_bits_of_colour_are_taken_where_all_are_in_use(tmp_path, top, taken):
+    for i in range(8):
+        png16(tmp_path/"ab"[i % 2]/f"{i}.png", top)
+    if taken:
+        assert load(str(tmp_path))[0].x.max() == 255
+    else:
+        refused(tmp_path, "16 bits")
+    save(tmp_path/"a"/"8bit.png", noise(0))
+    refused(tmp_path, "16 bits of colour")
+
+
+def test_a_broken_link_is_named(tmp_path):
+    classes(tmp_path, eight)
+    (tmp_path/"a"/"gone.png").symlink_to(tmp_path/"nowhere.png")
+    refused(tmp_path, "gone.png")
+    assert load(str(tmp_path), skip=True)[0].skipped == 1
+
+
 def test_copies_are_counted_and_stay_on_one_side(tmp_path, capsys):
     classes(tmp_path, lambda i: noise(i//2), n=20)
     pool, _ = load(str(tmp_path))
