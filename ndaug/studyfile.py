@@ -38,7 +38,7 @@ def several(
     if value in ([], ()): raise ValueError(f"{key} is an empty list: give at least one value, or leave out the key.")
     return [single(key, v) for v in value] if isinstance(value, (list, tuple)) else [single(key, value)]
 
-# %% ../nbs/43_studyfile.ipynb #2ac35a33
+# %% ../nbs/43_studyfile.ipynb #fd09cdf5
 def _each(read, key, value):
     "A list of whole numbers, each once."
     return list(dict.fromkeys(map(read, several(key, value))))
@@ -47,7 +47,7 @@ def _path(key, value, empty=False):
     "A path, with ~ as the home folder."
     if empty and value in (None, ""): return ""
     if not isinstance(single(key, value), str):
-        raise ValueError(f"{key}={value!r} is read as a {type(value).__name__}: put the path in quotes.")
+        raise ValueError(f"{key}={value!r} is a number or a date to YAML: put the path in quotes.")
     return str(Path(value).expanduser())
 
 def _features(key, value):
@@ -74,7 +74,7 @@ READ = dict(
     code=_code,
     volume=partial(_path, empty=True))
 
-# %% ../nbs/43_studyfile.ipynb #7d0ee301
+# %% ../nbs/43_studyfile.ipynb #6e12d60b
 def _datasets(study):
     "The data sets as `nbs/run.ipynb` is given them, each once."
     place, names = Path(study["volume"]), {}
@@ -83,8 +83,8 @@ def _datasets(study):
         there = (place/Path(dataset).expanduser()).exists() or (place/study["out"]/name).is_dir()
         if dataset not in DATASETS and not there:
             if isinstance(value, str): load(dataset) # which says what is allowed
-            raise ValueError(f"datasets: {dataset} is read as a {type(value).__name__}, and there is no folder "
-                             f"{dataset}: put the name in quotes.")
+            raise ValueError(f"datasets: {dataset} is a number or a date to YAML, and there is no such folder: put the "
+                             "name in quotes.")
         if names.setdefault(name, dataset) != dataset:
             raise ValueError(f"datasets: {names[name]!r} and {dataset!r} would both be called {name} in records: "
                              "give each a folder name of its own.")
@@ -98,13 +98,13 @@ def check_study(
         if k not in READ:
             raise ValueError(f"{k!r} is no key of a study file: use {', '.join(READ)}{did_you_mean(k, READ)}.")
     for k in READ:
-        if k not in study: raise ValueError(f"{k} is missing: copy its line from the study.yaml that comes with ndaug.")
+        if k not in study: raise ValueError(f"{k} is missing: copy its line from the study.yaml of ndaug.")
     study = {k: read(k, study[k]) for k,read in READ.items()}
     arms = [spec for a in study["arms"] for spec in (ARMS if a == "all" else [a])]
     if others := [a for a in arms if a not in ARMS]: read_arms(others, study["protocol"])
     return study | dict(arms=list(dict.fromkeys(arms)), datasets=_datasets(study))
 
-# %% ../nbs/43_studyfile.ipynb #1d9d0783
+# %% ../nbs/43_studyfile.ipynb #99e5d929
 class _Loader(yaml.SafeLoader):
     "YAML's, but for keys that come twice."
     def construct_mapping(self, node, deep=False):
@@ -121,5 +121,4 @@ def study_file(
     except (OSError, ValueError, TypeError, yaml.YAMLError) as e:
         raise ValueError(f"{path} cannot be read as a study file: {' '.join(str(e).split())}: correct it.") from None
     if isinstance(found, dict): return found
-    raise ValueError(f"{path} is no study file: give lines such as 'seeds: [0, 1]', as in the study.yaml that comes "
-                     "with ndaug.")
+    raise ValueError(f"{path} is no study file: give lines such as 'seeds: [0, 1]', as in the study.yaml of ndaug.")

@@ -70,9 +70,7 @@ def test_an_unknown_arm_is_refused():
 
 
 @pytest.mark.parametrize("text, said", [
-    ("seed: [0, 1]", "did you mean 'seeds'"), ("frac: 1", "did you mean 'fracs'"), ("fracs: [0.5]", "frac=0.5"),
-    ("datasets: minst", "did you mean 'mnist'"), ("features: [domain, pixels]", "features='pixels'"),
-    ("seeds:", "seeds has no value"), ("seeds: [0]\nseeds: [1]", "the key seeds comes twice")])
+    ("seed: [0, 1]", "did you mean 'seeds'"), ("seeds: [0]\nseeds: [1]", "the key seeds comes twice")])
 def test_a_wrong_study_file_is_refused_by_both_before_any_plan(text, said, tmp_path):
     file = tmp_path/"my.yaml"
     file.write_text(f"arms: ORIG\n{text}\n")
