@@ -117,7 +117,7 @@ def study_file(
     path:str|Path,
 )->dict: # as it stands there, unchecked
     "A study file. `ValueError` if it cannot be read, or is no list of keys and values."
-    try: found = yaml.load(Path(path).read_text("utf-8"), _Loader)
+    try: found = _Loader(Path(path).read_text("utf-8")).get_single_data()
     except (OSError, ValueError, TypeError, yaml.YAMLError) as e:
         raise ValueError(f"{path} cannot be read as a study file: {' '.join(str(e).split())}: correct it.") from None
     if isinstance(found, dict): return found
