@@ -120,7 +120,7 @@ class Wide(nn.Linear):
         if self.weight.is_leaf: self.weight.grad_dtype = None # any, so that `Adam` gets it as it comes
         return Product.apply(x.bfloat16(), self.weight, half(self.weight), self.bias.bfloat16())
 
-# %% ../nbs/11_fast.ipynb #befa3b23
+# %% ../nbs/11_fast.ipynb #042e3b33
 class Adam(torch.optim.Adam):
     "torch's fused Adam, which takes the gradients of `Wide` too."
     piece = 2**19 # weights; with gradient and moments some 8 MB
@@ -138,25 +138,26 @@ class Adam(torch.optim.Adam):
 
     def _piecewise(self, p, grad, group):
         state = self.state[p]
-        if not state: state |= dict(step=torch.tensor(0.), exp_avg=torch.zeros_like(p), exp_avg_sq=torch.zeros_like(p))
+        moments = ["exp_avg", "exp_avg_sq"] + ["max_exp_avg_sq"]*group["amsgrad"]
+        if not state: state |= dict(step=torch.tensor(0.)) | {k: torch.zeros_like(p) for k in moments}
         state["step"] += 1
         options = {k: group[k] for k in ("lr", "eps", "weight_decay", "amsgrad", "maximize")}
         options |= dict(zip(("beta1", "beta2"), group["betas"]))
         copy, in_float32 = half(p), p.new_empty(self.piece)
-        whole = (p, grad.contiguous(), state["exp_avg"], state["exp_avg_sq"], copy)
-        for w, g, m, v, c in zip(*(t.view(-1).split(self.piece) for t in whole)):
-            torch._fused_adam_([w], [in_float32[:len(g)].copy_(g)], [m], [v], [], [state["step"]], **options)
+        whole = (p, grad.contiguous(), copy, *(state[k] for k in moments))
+        for w, g, c, m, v, *most in zip(*(t.view(-1).split(self.piece) for t in whole)):
+            torch._fused_adam_([w], [in_float32[:len(g)].copy_(g)], [m], [v], most, [state["step"]], **options)
             c.copy_(w)
         p.grad = grad
         keep_half(p, copy)
 
-# %% ../nbs/11_fast.ipynb #8f2b6899
+# %% ../nbs/11_fast.ipynb #fd5b39a1
 def adams(
     model:nn.Module,
 )->list: # of torch.optim.Adam without rarer options
     "The model's optimisers that can be fused."
     found = [v for m in model.modules() for v in vars(m).values() if type(v) is torch.optim.Adam]
-    rare = ("amsgrad", "capturable", "differentiable", "decoupled_weight_decay")
+    rare = ("capturable", "differentiable", "decoupled_weight_decay")
     return [o for o in found if not any(g.get(k) for g in o.param_groups for k in rare)]
 
 def fuse(
