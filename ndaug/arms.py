@@ -31,7 +31,7 @@ def turns(
     "The originals one after the other; each epoch goes on where the one before it stopped."
     return (torch.arange(n) + s.epoch*n) % n_train
 
-# %% ../nbs/02_arms.ipynb #84d111e4
+# %% ../nbs/02_arms.ipynb #cfca4a1c
 PIECE = 512 # images that are floats at a time
 
 @dataclass(frozen=True)
@@ -65,8 +65,7 @@ class Arm:
         fitted.__dict__.update(what)
         return fitted
 
-    @property
-    def scope(self)->tuple: return (self.name,) # what the names of its random streams begin with
+    scope = property(lambda self: (self.name,)) # what the names of its random streams begin with
     @property
     def transforms(self)->bool: return type(self).apply is not Arm.apply
     def under(self, protocol:str)->"Arm": return self.learned(**self.presets.get(protocol, {}))
@@ -265,9 +264,12 @@ def _split(spec):
         at, sign = m.end() + 1, spec[m.end():m.end() + 1]
     return groups
 
-# %% ../nbs/02_arms.ipynb #c7d04ac3
+# %% ../nbs/02_arms.ipynb #be95152e
 def _where(name):
     "Kind and place of an arm of the list."
+    if name in GROUPS:
+        raise ValueError(f"arms: {name!r} is a group of arms, and only single arms are joined by + and ~: use "
+                         f"{', '.join(GROUPS[name]) or 'one of the list'}.")
     if name not in ARMS:
         raise ValueError(f"arms={name!r} is unknown: use {', '.join(map(repr, ARMS))}, or a file and a name in it "
                          f"as in 'mine.py:TINT'{did_you_mean(name, ARMS)}.")

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['JUNK', 'PART_NAMES', 'PART_OF', 'LOOSE', 'OTHER', 'BROKEN', 'DARK', 'TURNS', 'DEPTHS', 'SIZES', 'EIGHT', 'NPZ_PARTS',
            'LOOSE_ARRAYS', 'image_endings', 'part_of', 'Head', 'head', 'is_dark', 'check_range', 'dark_classes',
-           'load_folder', 'load_npz']
+           'load_folder', 'load_npz', 'looks_grey']
 
 # %% ../nbs/05_files.ipynb #76fc0953
 import json, os, re, warnings
@@ -509,3 +509,16 @@ def load_npz(
                  lambda i: f"{path}: {part[i]}[{at[i]}]")
 
 LOOSE_ARRAYS = "in arrays that are not used"
+
+# %% ../nbs/05_files.ipynb #a60ebaf1
+def looks_grey(
+    path:str|Path, # a folder or an .npz, as for `load`
+    most:int=200, # headers to read of a folder
+)->bool:
+    "Whether the images seem to have no colours; False where they cannot be read."
+    path = Path(path)
+    try:
+        if path.is_file(): return load_npz(path)[0].shape[0] == 1
+        files = [f for f in _walk(path) if _ending(f) and _is_picture(f)]
+        return bool(files) and all(head(f).grey for f in files[::-(-len(files)//most)])
+    except ValueError: return False

@@ -15,9 +15,9 @@ from pathlib import Path
 from ndaug.arms import LEARNS, get, name_of
 from ndaug.data import dataset_name, load, split
 from ndaug.records import read_record, record_path
-from ndaug.schedules import EVALUATED, PROTOCOLS, duration, rates, seconds, seen
+from ndaug.schedules import EVALUATED, duration, rates, seconds, seen
 from ndaug.stats import read_study
-from ndaug.studyfile import check_study, study_file
+from ndaug.studyfile import arms_of, check_study, protocol_of, study_file
 
 DEFAULTS = Path(__file__).parent/"study.yaml"
 
@@ -33,9 +33,9 @@ def sizes(dataset, data_dir):
 
 def jobs(study, rate, startup=0.):
     "name -> (rule, seconds, names of the jobs it needs, file that shows that it is done)."
-    protocol, out, found = PROTOCOLS[study["protocol"]], Path(study["out"]), {}
-    arms = {name_of(spec): get(spec).under(protocol.base) for spec in study["arms"]}
+    protocol, out, found = protocol_of(study), Path(study["out"]), {}
     for dataset in study["datasets"]:
+        arms = {name_of(spec): get(spec).under(protocol.base) for spec in arms_of(study, dataset)}
         data, (n_all, n_val, n_test) = dataset_name(dataset), sizes(dataset, study["data_dir"])
 
         def cost(what, amount): return startup + seconds(rate, data, what, amount)
@@ -48,7 +48,7 @@ def jobs(study, rate, startup=0.):
                 learning = cost(name, arm.updates(n, protocol.budget))
                 found[made] = ("images", learning, needs, record.with_suffix(".images.json"))
                 needs = (data, made)
-            images = seen(protocol, n, n if arm.adds else 0, n_val, n_test)
+            images = seen(protocol, n, protocol.added(n) if arm.adds else 0, n_val, n_test)
             found[f"{data}/{frac}/{seed}/{name}"] = ("arm", cost("arm", images), needs, record)
     return found
 
@@ -115,7 +115,7 @@ def main():
     except ValueError as e: sys.exit(str(e))
     finished = {k for k, job in found.items() if is_done(job)}
     size = f"{len(study['datasets'])} data sets, {len(study['fracs'])} sizes, {len(study['seeds'])} seeds"
-    print(f"{size}, {study['protocol']}; rates from {a.rates}:")
+    print(f"{size}, {protocol_of(study).name}; rates from {a.rates}:")
     for (data, what), v in sorted(rate.items()):
         print(f"  {data}: {'an image of the classifier' if what == 'arm' else f'an update of {what}'} {1e3*v:.1f} ms")
     left_table(found, finished)
