@@ -6,14 +6,14 @@
 __all__ = ['PARAMS', 'Params', 'expand', 'read_arms', 'read_path', 'check_outside', 'read_ratio', 'read_protocol', 'read_flag',
            'null_is_default', 'read_params', 'check_names', 'leave_nbs']
 
-# %% ../nbs/41_params.ipynb #10280395
+# %% ../nbs/41_params.ipynb #ba0762b9
 import functools, inspect, os, re, symtable, sys
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
 
-from .arms import ARMS, GROUPS, get, in_order, name_of
+from .arms import GROUPS, get, in_order, name_of
 from .core import did_you_mean, pick_device, pick_precision, whole_number
 from .data import DATASETS, check_frac, dataset_name, load
 from .schedules import OPTIMIZERS, PROTOCOLS, Protocol
