@@ -115,7 +115,7 @@ def check_same_data(
               for k,what in (("pool", "pool"), ("test", "test set")) if a[k] != b[k]]
     if differ: raise ValueError(f"two data sets are called {name!r} ({'; '.join(differ)}): {mend}.")
 
-# %% ../nbs/40_records.ipynb #f47301d0
+# %% ../nbs/40_records.ipynb #8384eab4
 def filled(
     config:dict, # as in a record
     defaults:dict, # of the same nested form
@@ -134,4 +134,5 @@ def alike(
     "What two records must have in common to be compared besides the seed: images, classifier, schedule, precision."
     c = filled(rec["config"], {"protocol": PROTOCOL})
     p = c["protocol"]
-    return [c.get("data"), c.get("vgg"), p["classifier"], p["max_images"], p["draws"], p["ratio"], rec["precision"]]
+    schedule = [p[k] for k in ("classifier", "max_images", "least", "draws", "ratio")]
+    return [c.get("data"), c.get("vgg"), *schedule, rec["precision"]]
