@@ -89,12 +89,12 @@ class CDCVAE(nn.Module):
         kl = kl_term(mu, var).mean()
         return {"-ELBO": loss, "KL": kl, "reconstruction": loss - kl}
 
-# %% ../nbs/21_cdcvae.ipynb #0e97effa
+# %% ../nbs/21_cdcvae.ipynb #dd59eb97
 @dataclass(frozen=True)
 class CDCVAEArm(Generator):
     "Images from a CDCVAE that was trained on the subset."
     cfg: CDCVAEConfig = CDCVAEConfig()
     model = CDCVAE
-    presets = {"quick": dict(cfg=CDCVAEConfig(lr=16e-3, lr_fall=.5))}
+    presets = dict.fromkeys(("quick", "strong"), dict(cfg=CDCVAEConfig(lr=16e-3, lr_fall=.5)))
 
 ARM = CDCVAEArm("CDCVAE")
