@@ -6,10 +6,10 @@
 __all__ = ['VGGConfig', 'VGG', 'BatchLoader', 'learner', 'logits_of', 'SelectBest', 'count_errors', 'Fitted', 'DropoutRamp',
            'Redraw', 'fit_vgg', 'confusion', 'accuracy_of']
 
-# %% ../nbs/31_vgg.ipynb #129d3596
+# %% ../nbs/31_vgg.ipynb #e4fa4a63
 import random, warnings
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
@@ -83,7 +83,7 @@ class BatchLoader(DataLoader):
         "Draw the order of an epoch."
         self.rng = random.Random(seed)
 
-# %% ../nbs/31_vgg.ipynb #a8b244af
+# %% ../nbs/31_vgg.ipynb #1aaf238d
 def learner(
     train:ImageSet, # to train on
     val:ImageSet, # to validate on
@@ -93,6 +93,9 @@ def learner(
     seed:int=0, # draws initial weights, batches and dropout
     device=None, # default: a GPU where there is one
     precision:str="float32", # or "bfloat16"
+    optimizer:str="adam", # or "amsgrad"
+    weight_decay:float=0., # decoupled, as in AdamW
+    smoothing:float=0., # of labels
     **kwargs, # further arguments of fastai's Learner
 )->Learner: # ready for `fit`, `fit_one_cycle`, `lr_find`
     "A fastai Learner with the classifier of section 2.2, cross-entropy and Adam."
@@ -100,9 +103,10 @@ def learner(
     set_seed(seed, "VGG")
     model = speed_up(VGG(train.shape, len(train.classes), cfg), device, precision)
     loaders = BatchLoader(train, bs=bs, shuffle=True, device=device), BatchLoader(val, bs=512, device=device)
-    opt = partial(OptimWrapper, opt=partial(torch.optim.Adam, fused=device.type in ("cpu", "cuda")))
-    return Learner(DataLoaders(*loaders, device=device), model, loss_func=nn.CrossEntropyLoss(), opt_func=opt, lr=lr,
-                   metrics=accuracy, **kwargs)
+    adam = partial(torch.optim.Adam, fused=device.type in ("cpu", "cuda"), amsgrad=optimizer == "amsgrad",
+                   weight_decay=weight_decay, decoupled_weight_decay=weight_decay > 0)
+    return Learner(DataLoaders(*loaders, device=device), model, lr=lr, opt_func=partial(OptimWrapper, opt=adam),
+                   loss_func=nn.CrossEntropyLoss(label_smoothing=smoothing), metrics=accuracy, **kwargs)
 
 # %% ../nbs/31_vgg.ipynb #4c4c03ac
 def logits_of(
@@ -168,14 +172,14 @@ def count_errors(
         if errors >= best: return None
     return errors
 
-# %% ../nbs/31_vgg.ipynb #20c6955b
+# %% ../nbs/31_vgg.ipynb #53f7ac90
 @dataclass(frozen=True, eq=False)
 class Fitted:
     "A trained classifier, at its best epoch."
     model: nn.Module
     best_epoch: int         # counted from 1
     val_accuracy: float     # percent, at that epoch
-    history: dict           # per epoch: train_loss (nats per image), val_accuracy (percent; None where not needed)
+    history: dict           # per epoch: train_loss (nats per image, smoothing included), val_accuracy (percent or None)
 
 class DropoutRamp(Part):
     "Let dropout grow from 0 to the network's own."
@@ -196,7 +200,7 @@ class Redraw(Part):
         self.loader, self.of = loader, of
     def before_train(self): self.loader.dataset = self.of(self.epoch) # not called for epochs that are skipped
 
-# %% ../nbs/31_vgg.ipynb #b8d09be9
+# %% ../nbs/31_vgg.ipynb #aa27bb82
 @flushed()
 def fit_vgg(
     train:ImageSet, # to train on
@@ -212,7 +216,9 @@ def fit_vgg(
 )->Fitted: # at the epoch that validation selects
     "Train the classifier of section 2.2 and select the epoch. `FloatingPointError` if its loss becomes NaN."
     val = val[:schedule.val_images]
-    learn = learner(train, val, schedule.bs, schedule.lr, cfg, seed, device, precision)
+    if schedule.dropout is not None: cfg = replace(cfg, dropout=schedule.dropout)
+    learn = learner(train, val, schedule.bs, schedule.lr, cfg, seed, device, precision, schedule.optimizer,
+                    schedule.weight_decay, schedule.smoothing)
     learn.create_opt()
     select, losses = SelectBest(val, schedule.validate), LossMeans("VGG", checkpoint)
     learn.add_cbs([select, losses, Epochs(seed, "VGG", learn.dls.train)])
