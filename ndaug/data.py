@@ -36,7 +36,7 @@ def first_copies(
     digests = (hashlib.blake2b(img, digest_size=16).digest() for img in x.contiguous().numpy())
     return torch.tensor([first.setdefault(d, i) for i,d in enumerate(digests)], dtype=torch.int64)
 
-# %% ../nbs/01_data.ipynb #5c3c5b45
+# %% ../nbs/01_data.ipynb #2c7045d9
 @dataclass(frozen=True, eq=False)
 class ImageSet:
     "Labelled images in memory."
@@ -51,6 +51,7 @@ class ImageSet:
     def __getitem__(self, idx): return replace(self, x=self.x[idx], y=self.y[idx])
     skipped = property(lambda self: sum(self.left_out.values())) # files that were left out
     shape = property(lambda self: tuple(self.x.shape[1:])) # (c, h, w) of one image
+    counts = property(lambda self: self.hard.bincount(minlength=len(self.classes))) # images of each class, (k,)
     copy_of = cached_property(lambda self: first_copies(self.x)) # (n,)
 
     @property
@@ -58,13 +59,9 @@ class ImageSet:
         "One class per image, int64, (n,): of soft labels the one with the largest share, the first of equal ones."
         return self.y.argmax(1) if self.y.ndim == 2 else self.y
 
-    @property
-    def counts(self)->Tensor: # images of each class, (k,), by `hard`
-        return self.hard.bincount(minlength=len(self.classes))
-
     @cached_property
     def fingerprint(self)->str:
-        "16 hexadecimal digits for images, labels and class names."
+        "16 hexadecimal digits that change when an image, a label or a class name does."
         h = hashlib.sha256(repr((tuple(self.x.shape), self.classes)).encode())
         for t in (self.x, self.y): h.update(t.contiguous().numpy())
         return h.hexdigest()[:16]

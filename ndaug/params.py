@@ -123,11 +123,11 @@ def check_outside(
         raise ValueError(f"out={str(out)!r} would put the records into the folder of the data set, {dataset!r}: give "
                          f"an out beside it, such as {str(data.resolve()) + '-runs'!r}.")
 
-# %% ../nbs/41_params.ipynb #11c1d9a1
+# %% ../nbs/41_params.ipynb #c6ac606b
 def read_ratio(value)->float:
     "Images added per original."
     try: r = float("nan" if isinstance(value, bool) else value)
-    except (TypeError, ValueError): r = float("nan")
+    except (TypeError, ValueError, OverflowError): r = float("nan")
     if .25 <= r <= 50: return r
     raise ValueError(f"ratio={value!r} is not valid: give the images to add for each original, 0.25 to 50.")
 
@@ -139,8 +139,9 @@ def read_protocol(
     p = PROTOCOLS[_choice("protocol", name, tuple(PROTOCOLS))]
     if epochs not in (None, ""):
         n = whole_number("epochs", epochs, 1, 10**6)
-        if n != p.classifier.epochs or p.max_images:
-            p = replace(p, name=f"{p.name}-{n}", classifier=replace(p.classifier, epochs=n), max_images=None)
+        if n != p.classifier.epochs or p.max_images or p.min_images:
+            p = replace(p, name=f"{p.name}-{n}", classifier=replace(p.classifier, epochs=n), max_images=None,
+                        min_images=None)
     if draws not in (None, "", p.draws):
         p = replace(p, name=f"{p.name}-{draws}", draws=_choice("draws", draws, ("once", "fresh")))
     if ratio not in (None, "") and (r := read_ratio(ratio)) != p.ratio:

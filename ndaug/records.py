@@ -115,7 +115,7 @@ def check_same_data(
               for k,what in (("pool", "pool"), ("test", "test set")) if a[k] != b[k]]
     if differ: raise ValueError(f"two data sets are called {name!r} ({'; '.join(differ)}): {mend}.")
 
-# %% ../nbs/40_records.ipynb #8384eab4
+# %% ../nbs/40_records.ipynb #11e90c4d
 def filled(
     config:dict, # as in a record
     defaults:dict, # of the same nested form
@@ -134,5 +134,5 @@ def alike(
     "What two records must have in common to be compared besides the seed: images, classifier, schedule, precision."
     c = filled(rec["config"], {"protocol": PROTOCOL})
     p = c["protocol"]
-    schedule = [p[k] for k in ("classifier", "max_images", "least", "draws", "ratio")]
+    schedule = [p[k] for k in ("classifier", "max_images", "least", "min_images", "draws", "ratio")]
     return [c.get("data"), c.get("vgg"), *schedule, rec["precision"]]

@@ -46,7 +46,7 @@ class Budget:
         steps = self.epochs*max(1, n//min(bs, n))
         return max(self.least, min(steps, self.most or steps))
 
-# %% ../nbs/04_schedules.ipynb #d7d79257
+# %% ../nbs/04_schedules.ipynb #40cddf6a
 @dataclass(frozen=True)
 class Protocol:
     "A schedule for everything that is trained."
@@ -55,8 +55,9 @@ class Protocol:
     budget: Budget              # of arms that learn
     domain: Schedule|None=None  # of the domain features; None: their own
     draws: str="once"           # images are added once, or drawn anew ("fresh") in each epoch
-    max_images: int|None=None   # epochs of the classifier times images of the subset
+    max_images: int|None=None   # epochs of the classifier times images of the subset, at most
     least: int|None=None        # epochs that `max_images` leaves at least; None: a third of them
+    min_images: int|None=None   # epochs times images, at least: small subsets get more epochs
     ratio: float=1.             # images added per original
 
     @property
@@ -68,10 +69,11 @@ class Protocol:
         n:int, # images in the subset
     )->Schedule:
         "How the classifier is trained, in every arm, on a subset of that size."
-        c = self.classifier
-        if not self.max_images: return c
-        least = -(-c.epochs//3) if self.least is None else self.least
-        return replace(c, epochs=min(c.epochs, max(least, self.max_images//n)))
+        c, least = self.classifier, self.least
+        if least is None: least = -(-c.epochs//3)
+        most = max(least, self.max_images//n) if self.max_images else c.epochs
+        floor = -(-self.min_images//n) if self.min_images else 0
+        return replace(c, epochs=max(floor, min(c.epochs, most)))
 
     def added(self,
         n:int, # images in the subset
@@ -85,7 +87,7 @@ class Protocol:
         "How many images an epoch is validated on."
         return min(n_val, self.classifier.val_images or n_val)
 
-# %% ../nbs/04_schedules.ipynb #5e8c273d
+# %% ../nbs/04_schedules.ipynb #689dd9e6
 QUICK = Budget(epochs=150, most=5000, least=450, average=.99)
 
 PROTOCOLS = {p.name: p for p in (
@@ -93,7 +95,7 @@ PROTOCOLS = {p.name: p for p in (
     Protocol("quick", Schedule(epochs=30, bs=16, one_cycle=True, dropout_ramp=.5, validate="last", val_images=5000),
              QUICK, max_images=32_000),
     Protocol("strong", Schedule(epochs=90, bs=16, one_cycle=True, dropout_ramp=.5, validate="last", val_images=5000),
-             QUICK, draws="fresh", max_images=382_500, least=9),
+             QUICK, draws="fresh", max_images=382_500, least=9, min_images=38_250),
     Protocol("smoke", Schedule(epochs=2, bs=64, lr=2e-3, one_cycle=True), Budget(epochs=4, most=4),
              domain=Schedule(epochs=1, bs=64, lr=2e-3, one_cycle=True, validate="last")))}
 

@@ -87,12 +87,12 @@ READ = dict(
     code=_code,
     volume=partial(_path, empty=True))
 
-# %% ../nbs/43_studyfile.ipynb #b4683ebd
+# %% ../nbs/43_studyfile.ipynb #a1497c84
 def protocol_of(
     study:dict, # checked
 )->Protocol:
     "The study's protocol, with all that is changed in it."
-    return read_protocol(study["protocol"], *(study[k] for k in ("epochs", "draws", "ratio", "optimizer")))
+    return read_protocol(study["protocol"], *(study.get(k) for k in ("epochs", "draws", "ratio", "optimizer")))
 
 def arms_of(
     study:dict, # checked
@@ -100,7 +100,7 @@ def arms_of(
 )->list[str]: # as in the study, each once
     "The arms that a data set is given: those of a group that do not suit its images are left out, which is said."
     arms, grouped = expand(study["arms"])
-    path, left = Path(study["volume"])/Path(dataset).expanduser(), []
+    path, left = Path(study.get("volume") or "")/Path(dataset).expanduser(), []
     grey = dataset in GREY if dataset in DATASETS else path.exists() and looks_grey(path)
     x = torch.zeros(1, 1 if grey else 3, 16, 16, dtype=torch.uint8)
     images = ImageSet(x, torch.zeros(1, dtype=torch.int64), ("any",), dataset, mirror=True)
