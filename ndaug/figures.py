@@ -171,7 +171,8 @@ def plot_losses(
         loss = r["history"]["train_loss"]
         ax.plot(range(1, len(loss) + 1), loss, color=color[r["arm"]], label=text(r["arm"]))
     ax.set(title="classifier, training", xlabel="epoch", ylabel="nats per image")
-    if records: ax.legend(fontsize=7)
+    beside = dict(loc="upper left", bbox_to_anchor=(1, 1.1)) if len(records) > 8 else {} # too many for the panel
+    if records: ax.legend(fontsize=7, **beside)
     return fig
 
 # %% ../nbs/52_figures.ipynb #43f88b6e
