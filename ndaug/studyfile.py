@@ -87,29 +87,30 @@ READ = dict(
     code=_code,
     volume=partial(_path, empty=True))
 
-# %% ../nbs/43_studyfile.ipynb #a1497c84
+# %% ../nbs/43_studyfile.ipynb #5467d999
 def protocol_of(
     study:dict, # checked
 )->Protocol:
     "The study's protocol, with all that is changed in it."
     return read_protocol(study["protocol"], *(study.get(k) for k in ("epochs", "draws", "ratio", "optimizer")))
 
+def _refused(arm, images)->Unsuited|None:
+    try: get(arm).suited(images)
+    except Unsuited as e: return e
+
 def arms_of(
     study:dict, # checked
     dataset:str, # one of its data sets
 )->list[str]: # as in the study, each once
-    "The arms that a data set is given: those of a group that do not suit its images are left out, which is said."
+    "The arms that a data set is given: where its images are grey, those of a group that need colours are left out."
     arms, grouped = expand(study["arms"])
-    path, left = Path(study.get("volume") or "")/Path(dataset).expanduser(), []
-    grey = dataset in GREY if dataset in DATASETS else path.exists() and looks_grey(path)
-    x = torch.zeros(1, 1 if grey else 3, 16, 16, dtype=torch.uint8)
-    images = ImageSet(x, torch.zeros(1, dtype=torch.int64), ("any",), dataset, mirror=True)
-    for a in grouped:
-        if kind_of(a) in LEARNS: continue
-        try: get(a).suited(images)
-        except Unsuited as e: left.append((a, e))
-    for a,e in left: print(f"{a} is left out: {e}", file=sys.stderr)
-    return [a for a in dict.fromkeys(arms) if a not in dict(left)]
+    x, y = torch.zeros(1, 1, 16, 16, dtype=torch.uint8), torch.zeros(1, dtype=torch.int64)
+    grey = ImageSet(x, y, ("any",), dataset_name(dataset), mirror=True)
+    left = {a: e for a in grouped if kind_of(a) not in LEARNS and (e := _refused(a, grey))}
+    path = Path(study.get("volume") or "")/Path(dataset).expanduser()
+    if left and not (dataset in GREY if dataset in DATASETS else path.exists() and looks_grey(path)): left = {}
+    for a,e in left.items(): print(f"{a} is left out: {e}", file=sys.stderr)
+    return [a for a in dict.fromkeys(arms) if a not in left]
 
 # %% ../nbs/43_studyfile.ipynb #80327b74
 def _datasets(study):
