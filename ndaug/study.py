@@ -132,7 +132,7 @@ def config(run:Run)->dict:
                             optimizer=run.budget.optimizer)
     return plain(found)
 
-# %% ../nbs/42_study.ipynb #fa217546
+# %% ../nbs/42_study.ipynb #1e59d473
 def as_now(
     rec:dict, # a record
     now:dict, # today's configuration of its arm
@@ -158,6 +158,7 @@ def done(run:Run)->dict|None: # the record
     now = config(run)
     defaults = plain(dict(protocol=PROTOCOL, vgg=asdict(VGGConfig()), arm=default_settings(run.arm)))
     if "fit" in now: defaults["fit"] = dict(optimizer=Budget.optimizer)
+    if now["protocol"]["domain"]: defaults["protocol"] |= dict(domain=PROTOCOL["classifier"])
     d = difference(filled(as_now(rec, now), defaults), now)
     d = d or difference(rec["precision"], run.precision, "precision")
     if d: raise ValueError(f"{run.path} is a record of another configuration ({d}): give another out.")
