@@ -64,7 +64,7 @@ def uniform(
 @dataclass(frozen=True)
 class Affine(Arm):
     "Each image turned, shifted, scaled and slanted by amounts of its own."
-    # ours, for what stands upright: a little more than the angle and scale of Ciresan et al. 2010, below
+    # ours, for objects and digits that stand upright
     degrees: float = 20. # to both sides
     shift: float = .1    # in each direction, as a share of the side
     scale: float = .15   # smaller or larger by
@@ -87,7 +87,7 @@ AFFINE = Affine("AFFINE")
 @dataclass(frozen=True)
 class Elastic(Affine):
     "Each image bent by a smooth field of its own, after a small affine transformation, in one look-up."
-    # Ciresan et al. 2010, "Deep, big, simple neural nets": angle and scale; shift and shear are ours
+    # ours: Simard et al. deform after an affine transformation too, whose ranges they leave open
     degrees: float = 15.
     shift: float = .05
     # Simard et al. 2003, for a side of 28 pixels
