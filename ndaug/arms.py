@@ -127,6 +127,9 @@ LIST = (
     ("TRIVIAL", "traditional", "ndaug.trivial:TRIVIAL"),
     ("MIXUP", "traditional", "ndaug.mixing:MIXUP"),
     ("CUTMIX", "traditional", "ndaug.mixing:CUTMIX"),
+    ("DIFFEO", "learned", "ndaug.diffeo:DIFFEO"),
+    ("POLICY", "learned", "ndaug.policy:POLICY"),
+    ("CHIMERA", "learned", "ndaug.chimera:CHIMERA"),
 )
 ARMS = tuple(name for name,*_ in LIST)
 REPORTED = ARMS[:7] # by the report

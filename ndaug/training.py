@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['Part', 'Batches', 'Loop', 'Epochs', 'LossMeans', 'Average', 'Falling', 'amsgrad', 'Resume', 'Bar', 'fit', 'sample',
-           'Generator', 'Trial']
+           'Trained', 'Generator', 'Trial']
 
 # %% ../nbs/12_training.ipynb #2d1502e2
 import math, warnings
@@ -254,18 +254,19 @@ def sample(
 
 # %% ../nbs/12_training.ipynb #537451bd
 @dataclass(frozen=True)
-class Generator(Arm):
-    "An arm that trains a model on the subset and draws images from it."
-    kind: str = "generated"
+class Trained(Arm):
+    "An arm that trains a model on the subset. Of it the weights of its `sampler` are kept."
+    kind: str = "learned"
     cfg: object = None  # the model's settings, a dataclass with `bs`
 
     model = None # class: model(shape, n_classes, cfg)
 
+    def build(self, train): return self.model(train.shape, len(train.classes), self.cfg)
     def updates(self, n, budget): return budget.updates(n, self.cfg.bs)
 
     def fit(self, train, run):
         set_seed(run.seed, self.name)
-        net = self.model(train.shape, len(train.classes), self.cfg)
+        net = self.build(train)
         if run.budget.optimizer == "amsgrad": amsgrad(net)
         net = speed_up(net, run.device, run.precision)
         def learn(checkpoint):
@@ -276,6 +277,10 @@ class Generator(Arm):
         net.sampler.load_state_dict(weights)
         return self.learned(train=train, net=net.eval(), losses=found["losses"])
 
+@dataclass(frozen=True)
+class Generator(Trained):
+    "An arm that draws its images from the model it has trained."
+    kind: str = "generated"
     def draw(self, n, s): return sample(self.net, self.train, n=n, s=s)
 
 # %% ../nbs/12_training.ipynb #60d94710
