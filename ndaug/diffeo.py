@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['SQUARINGS', 'BATCH', 'DIFFEO', 'look_up', 'flow', 'velocity', 'register', 'pairs', 'factors', 'register_all',
-           'Diffeo']
+           'learn_factors', 'Diffeo']
 
-# %% ../nbs/22_diffeo.ipynb #be7fe37a
+# %% ../nbs/22_diffeo.ipynb #afd9de32
 from dataclasses import dataclass
 
 import torch
@@ -15,7 +15,6 @@ from torch import Tensor
 
 from .arms import Arm
 from .core import generator
-from .data import ImageSet
 from .transforms import blur
 
 # %% ../nbs/22_diffeo.ipynb #1f362abe
@@ -71,20 +70,19 @@ def register(
     left = misfit.detach().view(2, -1).mean(0)/before.clamp(min=1e-8)
     return v.detach(), left
 
-# %% ../nbs/22_diffeo.ipynb #75ff9af6
+# %% ../nbs/22_diffeo.ipynb #1d13c9e9
 def pairs(
     y:Tensor, # labels, (n,)
     most:int, # pairs, over all classes
     g:torch.Generator, # draws them
 )->Tensor: # indices, (m, 2), class after class
-    "Random pairs of different images of a class, as many of each class that has two."
+    "Random pairs of different images of a class, as many of each class that has two; none where no class has."
     of = [i for i in ((y == k).nonzero()[:, 0] for k in y.unique()) if len(i) > 1]
-    found = []
-    for i in of:
-        m = max(1, most//len(of))
-        first, on = torch.randint(len(i), (m,), generator=g), torch.randint(1, len(i), (m,), generator=g)
+    found = [torch.zeros(0, 2, dtype=torch.int64)]
+    for i,turn in zip(of, torch.arange(most).tensor_split(len(of) or 1)):
+        first, on = (torch.randint(low, len(i), turn.shape, generator=g) for low in (0, 1))
         found.append(torch.stack([i[first], i[(first + on) % len(i)]], 1))
-    return torch.cat(found) if found else torch.zeros(0, 2, dtype=torch.int64)
+    return torch.cat(found)
 
 def factors(
     v:Tensor, # velocities of pairs, (m, d)
@@ -97,7 +95,8 @@ def factors(
     everyone = v.T @ v/len(v)
     ridge = 1e-6*everyone.diagonal().mean() + 1e-12
     for k,n in enumerate(counts.tolist()):
-        own, trust = v[of == k], max(n - 1, 0)/(max(n - 1, 0) + shrink)
+        own, more = v[of == k], max(n - 1, 0)
+        trust = more/(more + shrink) if len(own) else 0
         S = trust*own.T @ own/max(1, len(own)) + (1 - trust)*everyone
         found.append(torch.linalg.cholesky(S + ridge*torch.eye(len(S))))
     return torch.stack(found).float()
@@ -123,7 +122,15 @@ def register_all(
         if checkpoint and checkpoint.due(): checkpoint.save(dict(v=torch.cat(v), left=torch.cat(left)))
     return torch.cat(v), torch.cat(left)
 
-# %% ../nbs/22_diffeo.ipynb #82b1602d
+# %% ../nbs/22_diffeo.ipynb #f2d66c38
+def learn_factors(arm, train, i, steps, device, checkpoint):
+    "What DIFFEO keeps, and the misfit of each batch of pairs."
+    sigma = arm.sigma*min(train.shape[1:])/28
+    x = blur(train.x/255, torch.tensor([sigma]), int(3*sigma) + 1).to(device)
+    v, left = register_all(x, i, checkpoint, nodes=arm.nodes, steps=steps, smooth=arm.smooth)
+    L = factors(v.flatten(1), train.hard[i[:, 0]], train.counts, arm.shrink)
+    return dict(factors=L), dict(losses={"difference left": [round(l.mean().item(), 4) for l in left.split(BATCH)]})
+
 @dataclass(frozen=True)
 class Diffeo(Arm):
     "Each image deformed by a flow drawn from what was learned about its class."
@@ -136,22 +143,22 @@ class Diffeo(Arm):
     shrink: float = 10.   # images by which a class trusts its own deformations as much as those of all
     strength: float = .6  # of the flows drawn; 1: as far as from one image to another
 
-    def steps_of(self, budget): return min(self.steps, budget.most or self.steps)
-    def updates(self, n, budget): return -(-self.pairs//BATCH)*self.steps_of(budget)
+    def work(self, budget)->tuple[int, int]: # pairs, steps of each batch of them
+        most = budget.most or self.pairs*self.steps
+        steps = min(self.steps, most)
+        return min(self.pairs, BATCH*(most//steps)), steps
+
+    def updates(self, n, budget):
+        pairs, steps = self.work(budget)
+        return -(-pairs//BATCH)*steps
 
     def fit(self, train, run):
-        i = pairs(train.hard, self.pairs, generator(run.seed, self.name, "pairs"))
+        many, steps = self.work(run.budget)
+        i = pairs(train.hard, many, generator(run.seed, self.name, "pairs"))
         if not len(i):
             none = f"no class of {train.name} has two among {len(train)} images"
             raise ValueError(f"{self.name} learns from pairs of images of a class, and {none}: use a larger frac.")
-        def learn(checkpoint):
-            sigma = self.sigma*min(train.shape[1:])/28
-            x = blur(train.x/255, torch.tensor([sigma]), int(3*sigma) + 1).to(run.device)
-            how = dict(nodes=self.nodes, steps=self.steps_of(run.budget), smooth=self.smooth)
-            v, left = register_all(x, i, checkpoint, **how)
-            L = factors(v.flatten(1), train.hard[i[:, 0]], train.counts, self.shrink)
-            left = [round(l.mean().item(), 4) for l in left.split(BATCH)]
-            return dict(factors=L), dict(losses={"difference left": left})
+        def learn(checkpoint): return learn_factors(self, train, i, steps, run.device, checkpoint)
         kept, found = run.once(self, train, learn)
         return self.learned(train=train, factors=kept["factors"], losses=found["losses"])
 
