@@ -122,7 +122,7 @@ def register_all(
         if checkpoint and checkpoint.due(): checkpoint.save(dict(v=torch.cat(v), left=torch.cat(left)))
     return torch.cat(v), torch.cat(left)
 
-# %% ../nbs/22_diffeo.ipynb #f2d66c38
+# %% ../nbs/22_diffeo.ipynb #84dcf947
 def learn_factors(arm, train, i, steps, device, checkpoint):
     "What DIFFEO keeps, and the misfit of each batch of pairs."
     sigma = arm.sigma*min(train.shape[1:])/28
@@ -131,6 +131,7 @@ def learn_factors(arm, train, i, steps, device, checkpoint):
     L = factors(v.flatten(1), train.hard[i[:, 0]], train.counts, arm.shrink)
     return dict(factors=L), dict(losses={"difference left": [round(l.mean().item(), 4) for l in left.split(BATCH)]})
 
+# %% ../nbs/22_diffeo.ipynb #e415a072
 @dataclass(frozen=True)
 class Diffeo(Arm):
     "Each image deformed by a flow drawn from what was learned about its class."
