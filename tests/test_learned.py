@@ -86,7 +86,7 @@ def test_learning_that_was_killed_goes_on_to_the_bit(name, digits, tmp_path, mon
     def dies(self, *args, **kwargs):
         save(self, *args, **kwargs)
         saves.append(1)
-        if len(saves) == 1: raise Killed
+        if len(saves) == 1: raise Killed("after one saving")
     monkeypatch.setattr(core.Checkpoint, "save", dies)
     with pytest.raises(Killed): get(name).fit(digits, run)
     monkeypatch.setattr(core.Checkpoint, "save", save)
