@@ -142,11 +142,12 @@ class ChimeraConfig:
     critic:int = 32      # its filters at half the resolution
     same:float = 1000.   # weight of the squared error of what is not mixed; the paper's
 
-# %% ../nbs/24_chimera.ipynb #9f0fb4eb
+# %% ../nbs/24_chimera.ipynb #f0d6c869
 class ChimeraGAN(nn.Module):
     "Mixer and critic with their optimisers, and the images to mix with."
     def __init__(self, train:ImageSet, cfg:ChimeraConfig=ChimeraConfig(), grid:int=4, mirror:bool=False):
         super().__init__()
+        if grid < 1: raise ValueError(f"grid={grid} cells a side: use 1 or more.")
         c, self.k = train.shape[0], len(train.classes)
         self.G, self.D = Mixer(c, cfg.filters), Critic(c, self.k, cfg.critic)
         self.x, self.y, self.grid, self.mirror = train.x, train.hard, grid, mirror
