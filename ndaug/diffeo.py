@@ -46,12 +46,12 @@ def velocity(
     "The velocity at each pixel; at the edge of the image it is 0."
     return F.interpolate(F.pad(nodes, (1, 1, 1, 1)), (h, w), mode="bicubic", align_corners=True)
 
-# %% ../nbs/22_diffeo.ipynb #a522726b
+# %% ../nbs/22_diffeo.ipynb #041ab35d
 def register(
     a:Tensor, b:Tensor, # pairs of images, (n, c, h, w) each
     nodes:int=7, # of the velocity, per side
     steps:int=60, # of Adam
-    smooth:float=5., # weight of the roughness, lambda
+    smooth:float=10., # weight of the roughness, lambda
     lr:float=.02, # of Adam, in half sides per step
 )->tuple[Tensor, Tensor]: # velocities at the nodes, (n, 2, nodes, nodes); what is left of each pair's difference, (n,)
     "Velocities whose flows take each a to its b, and backwards each b to its a."
@@ -131,7 +131,7 @@ def learn_factors(arm, train, i, steps, device, checkpoint):
     L = factors(v.flatten(1), train.hard[i[:, 0]], train.counts, arm.shrink)
     return dict(factors=L), dict(losses={"difference left": [round(l.mean().item(), 4) for l in left.split(BATCH)]})
 
-# %% ../nbs/22_diffeo.ipynb #e415a072
+# %% ../nbs/22_diffeo.ipynb #0f4c699d
 @dataclass(frozen=True)
 class Diffeo(Arm):
     "Each image deformed by a flow drawn from what was learned about its class."
@@ -139,10 +139,10 @@ class Diffeo(Arm):
     pairs: int = 1500     # registered, over all classes
     nodes: int = 7        # of a velocity, per side
     steps: int = 60       # of Adam, for each batch of pairs
-    smooth: float = 5.    # weight of a velocity's roughness
+    smooth: float = 10.   # weight of a velocity's roughness
     sigma: float = 1.     # images are blurred by so many pixels first, for a side of 28
     shrink: float = 10.   # images by which a class trusts its own deformations as much as those of all
-    strength: float = .6  # of the flows drawn; 1: as far as from one image to another
+    strength: float = .5  # of the flows drawn; 1: as far as from one image to another
 
     def work(self, budget)->tuple[int, int]: # pairs, steps of each batch of them
         most = budget.most or self.pairs*self.steps
