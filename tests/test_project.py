@@ -11,6 +11,7 @@ from conftest import ROOT
 from ndaug.params import PARAMS
 
 MODULES = sorted(p.stem for p in (ROOT/"ndaug").glob("[a-z]*.py"))
+USE_FASTAI = ("training", "cdcgan", "cdcvae", "policy", "chimera", "vgg", "features", "study")
 NOTEBOOKS = sorted((ROOT/"nbs").glob("*.ipynb"))
 
 
@@ -23,7 +24,7 @@ def test_imports_in_a_fresh_interpreter(module):
     # fastai is slow to import: who only looks at data must not wait for it
     r = python(f"import ndaug.{module}, sys; print('fastai' in sys.modules)")
     assert r.returncode == 0, r.stderr
-    assert r.stdout.strip() == str(module in ("training", "cdcgan", "cdcvae", "vgg", "features", "study"))
+    assert r.stdout.strip() == str(module in USE_FASTAI)
 
 
 def test_modules_are_in_the_order_of_the_notebooks():
