@@ -32,7 +32,7 @@ def chance(
     sizes = {k: (n,) for k in [*WARPS, *(COLORS if c == 3 else ())]} | dict(shift=(n, 2), elastic=(n, 2, h, w))
     return {k: uniform(-1, 1, size, s and s(k)) for k,size in sizes.items()}
 
-# %% ../nbs/23_policy.ipynb #262ff9f4
+# %% ../nbs/23_policy.ipynb #d640210e
 def transformed(
     x:Tensor, # images in [0, 1], (n, c, h, w)
     ranges:dict, # by name, as `WARPS` and `COLORS`
@@ -43,9 +43,10 @@ def transformed(
     t = {k: ranges[k]*u[k].to(x) for k in u}
     matrix = affine_matrix(t["turn"], t["shift"]*torch.tensor([w, h]).to(x), 1 + t["scale"], t["shear"])
     field = r**2 * blur(t["elastic"], torch.tensor([4*r]), int(16*r))
-    ph, pw = h//4, w//4
-    x, field = F.pad(x, (pw, pw, ph, ph), "replicate"), F.pad(field, (pw, pw, ph, ph))
-    x = warp(x, matrix, field)[:, :, ph:ph + h, pw:pw + w]
+    at = torch.stack(torch.meshgrid(torch.arange(w) - (w-1)/2, torch.arange(h) - (h-1)/2, indexing="xy")).to(x)
+    edge = torch.tensor([(w-1)/2, (h-1)/2]).to(x)[:, None]
+    there = (matrix[..., :2] @ (at + field).flatten(2) + matrix[..., 2:]).clamp(-edge, edge)
+    x = warp(x, torch.eye(2, 3).to(x).expand(len(x), 2, 3), there.view(field.shape) - at)
     if "brightness" in t:
         x = blend(x, 0, 1 + t["brightness"])
         x = blend(x, grey(x).mean((2, 3), keepdim=True), 1 + t["contrast"])
