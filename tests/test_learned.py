@@ -95,7 +95,7 @@ def test_learning_that_was_killed_goes_on_to_the_bit(name, digits, tmp_path, mon
 
 
 def test_records_of_learned_arms_and_compositions(tmp_path, cache, capsys):
-    names = [*LEARNED, "DIFFEO+AFFINE", "CHIMERA+ELASTIC~POLICY", "MIXUP+DIFFEO"]
+    names = ["DIFFEO", "MIXUP+DIFFEO", "CHIMERA+ELASTIC~POLICY"]
     asked = ASKED | dict(arms=",".join(names), draws="fresh", out=tmp_path)
     records = run_cell(open_cell(read_params(**asked)))
     assert [r["arm"] for r in records] == names and not any(r["failed"] for r in records)
@@ -103,8 +103,8 @@ def test_records_of_learned_arms_and_compositions(tmp_path, cache, capsys):
     assert all(np.isfinite(v).all() for r in records for v in r["losses"].values())
     assert all(r["losses"] and r["fid"]["domain"] > 0 for r in records)
     fits = {r["arm"]: [f["name"] for f in r["fits"]] for r in records}
-    assert fits["DIFFEO+AFFINE"] == fits["MIXUP+DIFFEO"] == fits["DIFFEO"]  # what was learned is found again
-    assert fits["CHIMERA+ELASTIC~POLICY"] == fits["CHIMERA"] + fits["POLICY"]
+    assert fits["MIXUP+DIFFEO"] == fits["DIFFEO"]  # what was learned is found again
+    assert [f.split("-")[1] for f in fits["CHIMERA+ELASTIC~POLICY"]] == ["CHIMERA", "POLICY"]
     capsys.readouterr()
     assert run_cell(open_cell(read_params(**asked))) == records
     assert capsys.readouterr().out.count("was done") == len(names)
