@@ -137,7 +137,7 @@ class Learner(nn.Module):
 # %% ../nbs/23_policy.ipynb #ea3c9c2a
 @dataclass(frozen=True)
 class Policy(Trained):
-    "Images transformed by amounts whose ranges were learned from the subset."
+    "Images transformed by amounts learned from the subset, as is whether they are mirrored, whatever `mirror` says."
     cfg: PolicyConfig = PolicyConfig()
     strength: float = 1. # what the learned ranges are multiplied by
     model = Learner
