@@ -115,3 +115,8 @@ def test_small_sets_get_as_many_updates(tmp_path):
     for name in LEARNED:
         arm = get(name).under("quick")
         assert 0 < arm.updates(26, budget) >= .9*min(450, arm.updates(425, budget)), name
+
+
+def test_the_policy_finds_that_digits_must_not_be_mirrored(digits):
+    fitted = get("POLICY").fit(digits, Trial(budget=PROTOCOLS["quick"].budget))
+    assert fitted.net.sampler.mirror < .1  # it began at .25
