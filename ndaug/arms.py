@@ -41,6 +41,7 @@ class Arm:
     kind: str = "traditional" # or "control", "learned", "generated"
     adds = True  # images; only ORIG does not
     presets = {} # protocol -> the settings that differ under it
+    least = 1    # images that one class has at least
 
     def fit(self, train:ImageSet, run=None)->"Arm":
         "A fitted copy, which has learned from the subset alone; `run` is a `study.Run`. By default: nothing."
@@ -58,6 +59,12 @@ class Arm:
             x, y = self.apply(originals.x/255, originals.y, s)
             pieces.append((as_bytes(x, originals.x.shape, self.name), y))
         return replace(self.train, x=torch.cat([x for x,_ in pieces]), y=torch.cat([y for _,y in pieces]))
+
+    def check(self, train:ImageSet)->None:
+        "`ValueError` where a subset has too few of each class to learn from: asked before any long work."
+        if (most := int(train.counts.max())) < self.least:
+            raise ValueError(f"{train.name}: {most} image per class, and {self.name} learns from {self.least} of a "
+                             f"class: use a larger frac, or leave {self.name} out.")
 
     def learned(self, **what)->"Arm":
         "A copy that also holds what was learned, as attributes."
@@ -177,6 +184,8 @@ class Chain(Arm):
     def under(self, protocol): return self.learned(parts=tuple(p.under(protocol) for p in self.parts))
     def suited(self, images): return self.learned(parts=tuple(p.suited(images) for p in self.parts))
     def updates(self, n, budget): return sum(p.updates(n, budget) for p in self.parts)
+    def check(self, train):
+        for p in self.parts: p.check(train)
     def fit(self, train, run=None):
         return self.learned(train=train, fitted=[p.fit(train, run) for p in self.parts])
 
@@ -199,6 +208,8 @@ class Mix(Arm):
     def under(self, protocol): return self.learned(parts=tuple(p.under(protocol) for p in self.parts))
     def suited(self, images): return self.learned(parts=tuple(p.suited(images) for p in self.parts))
     def updates(self, n, budget): return sum(p.updates(n, budget) for p in self.parts)
+    def check(self, train):
+        for p in self.parts: p.check(train)
     def fit(self, train, run=None):
         return self.learned(train=train, fitted=[p.fit(train, run) for p in self.parts])
 

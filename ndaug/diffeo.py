@@ -143,6 +143,7 @@ class Diffeo(Arm):
     sigma: float = 1.     # images are blurred by so many pixels first, for a side of 28
     shrink: float = 10.   # images by which a class trusts its own deformations as much as those of all
     strength: float = .5  # of the flows drawn; 1: as far as from one image to another
+    least = 2
 
     def work(self, budget)->tuple[int, int]: # pairs, steps of each batch of them
         most = budget.most or self.pairs*self.steps
@@ -154,11 +155,9 @@ class Diffeo(Arm):
         return -(-pairs//BATCH)*steps
 
     def fit(self, train, run):
+        self.check(train)
         many, steps = self.work(run.budget)
         i = pairs(train.hard, many, generator(run.seed, self.name, "pairs"))
-        if not len(i):
-            none = f"no class of {train.name} has two among {len(train)} images"
-            raise ValueError(f"{self.name} learns from pairs of images of a class, and {none}: use a larger frac.")
         def learn(checkpoint): return learn_factors(self, train, i, steps, run.device, checkpoint)
         kept, found = run.once(self, train, learn)
         return self.learned(train=train, factors=kept["factors"], losses=found["losses"])

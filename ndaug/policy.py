@@ -141,13 +141,12 @@ class Policy(Trained):
     cfg: PolicyConfig = PolicyConfig()
     strength: float = 1. # what the learned ranges are multiplied by
     model = Learner
+    least = 2
 
     def updates(self, n, budget): return min(budget.updates(n, self.cfg.bs), self.cfg.most)
 
     def fit(self, train, run):
-        if (most := int(train.counts.max())) < 2:
-            raise ValueError(f"{train.name}: {most} image per class, and {self.name} learns from two of a class: "
-                             "use a larger frac.")
+        self.check(train)
         return super().fit(train, run)
 
     @torch.no_grad()

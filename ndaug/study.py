@@ -198,6 +198,7 @@ def open_cell(
     params, s = suited(params, data[0]), split(*data, params.seed)
     cell = Cell(params, data, s, subset(s.train, params.frac))
     check_data(cell)
+    for arm in params.arms.values(): arm.check(cell.train)
     try:
         with replacing(cell.folder/".probe") as tmp: tmp.touch()
         (cell.folder/".probe").unlink(missing_ok=True) # by another job of the cell

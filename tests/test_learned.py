@@ -120,3 +120,14 @@ def test_small_sets_get_as_many_updates(tmp_path):
 def test_the_policy_finds_that_digits_must_not_be_mirrored(digits):
     fitted = get("POLICY").fit(digits, Trial(budget=PROTOCOLS["quick"].budget))
     assert fitted.net.sampler.mirror < .1  # it began at .25
+
+
+def test_a_subset_without_two_of_a_class_is_refused_before_any_training(tmp_path):
+    few = images(24, (1, 16, 16), 4)
+    np.savez(tmp_path/"few.npz", x=few.x[:, 0].numpy(), y=few.y.numpy())
+    asked = ASKED | dict(dataset=tmp_path/"few.npz", out=tmp_path/"out", frac=25)
+    for arms in ("ORIG,DIFFEO", "POLICY+AFFINE", "DIFFEO~ROT"):
+        with pytest.raises(ValueError, match="1 image per class, and (DIFFEO|POLICY) learns from 2 of a class"):
+            open_cell(read_params(**asked | dict(arms=arms)))
+    assert len(open_cell(read_params(**asked | dict(arms="ORIG,CHIMERA"))).train) == 4
+    assert not list((tmp_path/"out").rglob("*.json"))
