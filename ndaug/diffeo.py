@@ -142,7 +142,7 @@ class Diffeo(Arm):
     smooth: float = 10.   # weight of a velocity's roughness
     sigma: float = 1.     # images are blurred by so many pixels first, for a side of 28
     shrink: float = 10.   # images by which a class trusts its own deformations as much as those of all
-    strength: float = .5  # of the flows drawn; 1: as far as from one image to another
+    strength: float = .7  # of the flows drawn; 1: as far as from one image to another
     least = 2
 
     def work(self, budget)->tuple[int, int]: # pairs, steps of each batch of them

@@ -34,7 +34,9 @@ def kernel_env():
 @pytest.fixture(scope="session")
 def cache(tmp_path_factory):
     "One cache for the session: the smoke protocol's domain features are trained once."
-    d = tmp_path_factory.mktemp("cache")
+    d = tmp_path_factory.getbasetemp()/"cache"
+    if "PYTEST_XDIST_WORKER" in os.environ: d = d.parent.parent/"cache"  # that of all workers
+    d.mkdir(exist_ok=True)
     os.environ["NDAUG_CACHE"] = str(d)
     os.environ["NDAUG_INCEPTION"] = ""
     return d

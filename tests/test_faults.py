@@ -15,7 +15,7 @@ RUN = """
 import sys
 from ndaug.params import read_params
 from ndaug.study import open_cell, run_cell
-small = dict(protocol="smoke", frac=20, device="cpu", precision="float32", epochs=4)
+small = dict(protocol="smoke", frac=10, device="cpu", precision="float32", epochs=4)
 run_cell(open_cell(read_params(out=sys.argv[1], arms=sys.argv[2], **small)))
 """
 ARMS = "ROTBLUR,CDCGAN"
@@ -30,7 +30,7 @@ def start(out, arms=ARMS, cache=None, **kwargs):
 
 def results(out):
     "Records without their times, and the pictures."
-    cell = out/"digits"/"20"/"0"
+    cell = out/"digits"/"10"/"0"
     recs = {p.name: without_times(p) for p in cell.glob("*.json")}
     return recs, {p.name: p.read_bytes() for p in cell.glob("*.png")}
 
@@ -66,7 +66,7 @@ def kill_and_resume(whole, tmp, kills):
                 done += 1
             resumed += "going on from where it was left" in said
         assert results(out) == results(reference)
-        assert not list((out/"digits"/"20"/"0"/".unfinished").glob("*.safetensors"))
+        assert not list((out/"digits"/"10"/"0"/".unfinished").glob("*.safetensors"))
     return resumed
 
 
@@ -86,7 +86,7 @@ def test_two_processes_at_the_same_arm_do_its_work_once(whole, tmp_path):
     assert [p.returncode for p in ps] == [0, 0]
     recs = results(tmp_path)[0]
     assert recs["ROTBLUR.json"] == results(reference)[0]["ROTBLUR.json"]
-    assert not json.loads((tmp_path/"digits"/"20"/"0"/"ROTBLUR.json").read_text())["seconds_resumed"]
+    assert not json.loads((tmp_path/"digits"/"10"/"0"/"ROTBLUR.json").read_text())["seconds_resumed"]
     assert all("% of test images right" in s for s in said)
 
 
