@@ -12,12 +12,12 @@ MAIN = ROOT/"reports"/"main"
 
 
 def papermill(notebook, executed, **params):
-    command = [sys.executable, "-m", "papermill", ROOT/"nbs"/notebook, executed, "-k", "python3", "--no-progress-bar"]
+    command = [sys.executable, "-m", "papermill", ROOT/notebook, executed, "-k", "python3", "--no-progress-bar"]
     for k, v in params.items(): command += ["-p", k, str(v)]
     return subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
 
 
-def report(study, out): return papermill("report.ipynb", out/"report.ipynb", study=study, out=out)
+def report(study, out): return papermill("nbs/report.ipynb", out/"report.ipynb", study=study, out=out)
 
 
 def outputs(notebook):
@@ -99,9 +99,15 @@ def test_a_study_without_records_is_refused(tmp_path):
 
 
 def test_protocols_are_compared_on_what_is_there(tmp_path):
-    r = papermill("protocols.ipynb", tmp_path/"p.ipynb", study=MAIN)
+    r = papermill("nbs/protocols.ipynb", tmp_path/"p.ipynb", study=MAIN)
     assert r.returncode == 0, r.stderr[-3000:]
     said = "".join("".join(o["text"]) for o in outputs(tmp_path/"p.ipynb") if o.get("name") == "stdout")
     asked = r"ORIG and AUGORIG, [1-9]\d* cells of more than one seed: .* \(from [\d.]+ to [\d.]+ %\)"
     assert re.search(asked, said), said
     assert re.search(r"generators, [1-9]\d* cells", said), said
+
+
+def test_the_study_of_learned_arms_is_read_as_far_as_it_is_there(tmp_path):
+    r = papermill("reports/learned/learned.ipynb", tmp_path/"l.ipynb")
+    assert r.returncode == 0, r.stderr[-3000:]
+    assert "ELASTIC+MIXUP" in html(tmp_path/"l.ipynb")
