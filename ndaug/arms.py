@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['PIECE', 'ORIG', 'AUGORIG', 'LIST', 'ARMS', 'REPORTED', 'KINDS', 'LEARNS', 'GROUPS', 'OKABE_ITO', 'FURTHER', 'ATOM',
-           'turns', 'Arm', 'Unsuited', 'BadArm', 'as_bytes', 'Nothing', 'Repeat', 'in_order', 'colors', 'parts_of',
-           'Chain', 'Mix', 'Function', 'from_file', 'get', 'name_of', 'kind_of', 'drawn', 'settings',
+           'turns', 'Arm', 'Unsuited', 'enough', 'BadArm', 'as_bytes', 'Nothing', 'Repeat', 'in_order', 'colors',
+           'parts_of', 'Chain', 'Mix', 'Function', 'from_file', 'get', 'name_of', 'kind_of', 'drawn', 'settings',
            'default_settings']
 
 # %% ../nbs/02_arms.ipynb #7f373fe7
@@ -32,8 +32,6 @@ def turns(
     return (torch.arange(n) + s.epoch*n) % n_train
 
 # %% ../nbs/02_arms.ipynb #cfca4a1c
-PIECE = 512 # images that are floats at a time
-
 @dataclass(frozen=True)
 class Arm:
     "What is added to the originals. Subclasses have `apply`, or `draw`; those that learn have `fit`."
@@ -60,12 +58,6 @@ class Arm:
             pieces.append((as_bytes(x, originals.x.shape, self.name), y))
         return replace(self.train, x=torch.cat([x for x,_ in pieces]), y=torch.cat([y for _,y in pieces]))
 
-    def check(self, train:ImageSet)->None:
-        "`ValueError` where a subset has too few of each class to learn from: asked before any long work."
-        if (most := int(train.counts.max())) < self.least:
-            raise ValueError(f"{train.name}: {most} image per class, and {self.name} learns from {self.least} of a "
-                             f"class: use a larger frac, or leave {self.name} out.")
-
     def learned(self, **what)->"Arm":
         "A copy that also holds what was learned, as attributes."
         fitted = copy.copy(self)
@@ -77,11 +69,23 @@ class Arm:
     def transforms(self)->bool: return type(self).apply is not Arm.apply
     def under(self, protocol:str)->"Arm": return self.learned(**self.presets.get(protocol, {}))
     def suited(self, images:ImageSet)->"Arm": return self # as it is used on such images; `Unsuited` where it cannot be
+    def check(self, train:ImageSet): enough(self, train) # asked before any long work
     def updates(self, n:int, budget)->int: return 0 # that `fit` makes on n images, with a `training.Budget`
 
 # %% ../nbs/02_arms.ipynb #c4a1ecaf
 class Unsuited(ValueError):
     "An arm that cannot be used on the images of a data set; the message is the reason, as a clause."
+
+def enough(
+    arm:Arm,
+    train:ImageSet, # the subset
+)->None:
+    "`ValueError` where no class of a subset has as many images as an arm learns from."
+    if (most := int(train.counts.max())) < arm.least:
+        raise ValueError(f"{train.name}: {most} image per class, and {arm.name} learns from {arm.least} of a class: "
+                         f"use a larger frac, or leave {arm.name} out.")
+
+PIECE = 512 # images that are floats at a time
 
 class BadArm(ValueError):
     "What an arm drew cannot be used."
