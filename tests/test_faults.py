@@ -15,7 +15,7 @@ RUN = """
 import sys
 from ndaug.params import read_params
 from ndaug.study import open_cell, run_cell
-small = dict(protocol="smoke", frac=10, device="cpu", precision="float32", epochs=4)
+small = dict(protocol="smoke", frac=10, device="cpu", precision="float32", epochs=3)
 run_cell(open_cell(read_params(out=sys.argv[1], arms=sys.argv[2], **small)))
 """
 ARMS = "ROTBLUR,CDCGAN"
