@@ -29,19 +29,25 @@ def soft_labels(
     "Hard labels as soft ones: 1 for the class and 0 for the others. Soft ones are returned as they are."
     return y if y.ndim == 2 else torch.nn.functional.one_hot(y, k).float()
 
-# %% ../nbs/01_data.ipynb #c87d3840
+# %% ../nbs/01_data.ipynb #d9f7a5b7
 @dataclass(frozen=True, eq=False)
 class ImageSet:
     "Labelled images in memory."
-    x: Tensor           # images, uint8, (n, c, h, w), c = 1 (grey) or 3 (RGB)
-    y: Tensor           # labels, int64, (n,), 0..k-1; or soft: float32, (n, k), rows that sum to 1
-    classes: tuple      # the k class names
-    name: str           # the data set's name, as in records
+    x: Tensor       # images, uint8, (n, c, h, w), c = 1 (grey) or 3 (RGB)
+    y: Tensor       # labels, int64, (n,), 0..k-1; or soft: float32, (n, k), rows that sum to 1
+    classes: tuple  # the k class names
+    name: str       # the data set's name, as in records
     left_out: dict = field(default_factory=dict) # reason -> files of the data set that were left out
     mirror: bool|None = None # whether an image may be mirrored and keeps its label; None: nobody has said
+    files: tuple = ()   # of each image the file that it is from; only of whole data sets
 
     def __len__(self): return len(self.y)
-    def __getitem__(self, idx): return replace(self, x=self.x[idx], y=self.y[idx])
+    def __getitem__(self, idx): return replace(self, x=self.x[idx], y=self.y[idx], files=())
+    def __add__(self, other):
+        "The images of both sets: this is how a training set is augmented. Soft labels if one of them has such."
+        ys = [s.y if self.y.ndim == other.y.ndim else soft_labels(s.y, len(self.classes)) for s in (self, other)]
+        files = (self.files + other.files)*bool(self.files and other.files)
+        return replace(self, x=torch.cat([self.x, other.x]), y=torch.cat(ys), files=files)
     skipped = property(lambda self: sum(self.left_out.values())) # files that were left out
     shape = property(lambda self: tuple(self.x.shape[1:])) # (c, h, w) of one image
     counts = property(lambda self: self.hard.bincount(minlength=len(self.classes))) # images of each class, (k,)
@@ -61,14 +67,9 @@ class ImageSet:
         for t in (self.x, self.y): h.update(t.contiguous().numpy())
         return h.hexdigest()[:16]
 
-    def __add__(self, other):
-        "The images of both sets: this is how a training set is augmented. Soft labels if one of them has such."
-        ys = [s.y if self.y.ndim == other.y.ndim else soft_labels(s.y, len(self.classes)) for s in (self, other)]
-        return replace(self, x=torch.cat([self.x, other.x]), y=torch.cat(ys))
-
     def __repr__(self):
-        per_class = f"{self.counts.min()} to {self.counts.max()} per class"
-        return f"{self.name}: {len(self)} images {self.shape}, {len(self.classes)} classes, {per_class}"
+        classes = f"{len(self.classes)} classes, {self.counts.min()} to {self.counts.max()} per class"
+        return f"{self.name}: {len(self)} images {self.shape}, {classes}"
 
 # %% ../nbs/01_data.ipynb #4ffe14c1
 def _near(ds:ImageSet)->tuple[Tensor, Tensor]: # as from `near_copies`, but for copies

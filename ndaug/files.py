@@ -5,11 +5,12 @@
 # %% auto #0
 __all__ = ['JUNK', 'PART_NAMES', 'PART_OF', 'LOOSE', 'OTHER', 'BROKEN', 'DARK', 'TURNS', 'DEPTHS', 'SIZES', 'EIGHT', 'NPZ_PARTS',
            'LOOSE_ARRAYS', 'image_endings', 'part_of', 'Head', 'head', 'is_dark', 'check_range', 'dark_classes',
-           'load_folder', 'load_npz', 'looks_grey']
+           'load_folder', 'load_npz', 'formats', 'looks_grey']
 
-# %% ../nbs/05_files.ipynb #76fc0953
+# %% ../nbs/05_files.ipynb #bb21cff3
 import json, os, re, warnings
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -378,7 +379,7 @@ def _files(path:Path, left:dict)->tuple[dict, list, list]: # parts, classes, (pa
     todo = [(p, classes.index(k), f) for p in ("train", "val", "test") for k,v in files.get(p, {}).items() for f in v]
     return parts, classes, todo
 
-# %% ../nbs/05_files.ipynb #98833611
+# %% ../nbs/05_files.ipynb #afbc1497
 def load_folder(
     path:str|Path, # class/* or train/class/* and test/class/*
     size:int|None=None, # pixels a side; None keeps one common size or takes 32
@@ -410,18 +411,20 @@ def load_folder(
         todo, x = [t for t,d in zip(todo, dark) if not d], x[~dark]
     for note in _notes(path, parts, todo, left, several): _say(path, note)
     return _sets(path, x, [p for p,*_ in todo], torch.tensor([k for _,k,_ in todo]), classes,
-                 {k: len(v) for k,v in left.items()}, lambda i: repr(str(todo[i][-1])), depth == "16 colour",
-                 f"{EIGHT}, or leave such files out (skip_unreadable)")
+                 {k: len(v) for k,v in left.items()}, [str(t[-1]) for t in todo], deep=depth == "16 colour",
+                 mend=f"{EIGHT}, or leave such files out (skip_unreadable)")
 
-# %% ../nbs/05_files.ipynb #267e1537
-def _sets(path, x, part:list, y, classes, left:dict, name_of, deep=False, mend=EIGHT)->tuple[ImageSet, ImageSet|None]:
+# %% ../nbs/05_files.ipynb #544f59c8
+def _sets(path, x, part, y, classes, left:dict, files:list, name_of=repr, deep=False, mend=EIGHT)->tuple:
     "Pool and test set of checked images."
     is_test = torch.tensor([p.startswith(("test", "x_test")) for p in part])
     names = sorted(set(part))
-    check_range(x, {p: torch.tensor([i for i,q in enumerate(part) if q == p]) for p in names}, name_of, deep, mend)
+    of = {p: torch.tensor([i for i,q in enumerate(part) if q == p]) for p in names}
+    check_range(x, of, lambda i: name_of(files[i]), deep, mend)
     ds = ImageSet(x, y, tuple(classes), dataset_name(path), left)
     for note in dark_classes(ds): _say(path, note)
-    return ds[~is_test], ds[is_test] if is_test.any() else None
+    def of(some): return replace(ds[some], files=tuple(files[i] for i in some.nonzero()[:, 0].tolist()))
+    return of(~is_test), of(is_test) if is_test.any() else None
 
 # %% ../nbs/05_files.ipynb #ba296e82
 def _arrays(path:Path)->dict:
@@ -485,7 +488,7 @@ def _check_labels(path:Path, ky:str, y:Tensor)->int: # k
                          "numpy.unique(y, return_inverse=True)[1] makes them.")
     return len(found)
 
-# %% ../nbs/05_files.ipynb #258645f4
+# %% ../nbs/05_files.ipynb #28d5daf5
 def load_npz(
     path:str|Path, # the file
 )->tuple[ImageSet, ImageSet|None]: # pool, test set if the file has one
@@ -506,9 +509,22 @@ def load_npz(
     part = [a for (a,_),x in zip(pairs, xs) for _ in range(len(x))]
     at = [i for x in xs for i in range(len(x))]
     return _sets(path, torch.cat(xs), part, torch.cat(ys), _class_names(path, d.get("classes"), k), left,
-                 lambda i: f"{path}: {part[i]}[{at[i]}]")
+                 [f"{p}[{i}]" for p,i in zip(part, at)], lambda f: f"{path}: {f}")
 
 LOOSE_ARRAYS = "in arrays that are not used"
+
+# %% ../nbs/05_files.ipynb #8088310f
+def formats(
+    path:str|Path, # a folder, as for `load_folder`
+):# -> a pandas DataFrame: size, colour, depth and the number of files, most frequent first
+    "The kinds of files in a folder. Those that cannot be read are not counted."
+    import pandas as pd
+    path = Path(path).expanduser()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="PIL")
+        heads = _read_files(path, head, _files(path, {})[2], True, {})[1]
+    kinds = [(f"{h.size[0]}x{h.size[1]}", "grey" if h.grey else "colour", DEPTHS[h.depth]) for h in heads]
+    return pd.DataFrame(kinds, columns=["size", "colour", "depth"]).value_counts().reset_index(name="files")
 
 # %% ../nbs/05_files.ipynb #a60ebaf1
 def looks_grey(
