@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['MIRROR', 'GREY', 'DATASETS', 'KEPT', 'KNOWN', 'N_TRAIN', 'FRACS', 'soft_labels', 'ImageSet', 'image_grid',
            'load_digits', 'data_root', 'load_torchvision', 'plain_name', 'split_is_known', 'dataset_name', 'duplicates',
-           'near_duplicates', 'all_duplicates', 'data_faults', 'load', 'stratified_order', 'Split', 'split',
+           'near_duplicates', 'all_duplicates', 'data_faults', 'load', 'look', 'stratified_order', 'Split', 'split',
            'check_frac', 'subset', 'check_nested']
 
 # %% ../nbs/01_data.ipynb #f56ab427
@@ -29,7 +29,7 @@ def soft_labels(
     "Hard labels as soft ones: 1 for the class and 0 for the others. Soft ones are returned as they are."
     return y if y.ndim == 2 else torch.nn.functional.one_hot(y, k).float()
 
-# %% ../nbs/01_data.ipynb #d9f7a5b7
+# %% ../nbs/01_data.ipynb #18328c40
 @dataclass(frozen=True, eq=False)
 class ImageSet:
     "Labelled images in memory."
@@ -39,8 +39,7 @@ class ImageSet:
     name: str       # the data set's name, as in records
     left_out: dict = field(default_factory=dict) # reason -> files of the data set that were left out
     mirror: bool|None = None # whether an image may be mirrored and keeps its label; None: nobody has said
-    files: tuple = ()   # of each image the file that it is from; only of whole data sets
-
+    files: tuple = () # of each image the file that it is from; only of whole data sets
     def __len__(self): return len(self.y)
     def __getitem__(self, idx): return replace(self, x=self.x[idx], y=self.y[idx], files=())
     def __add__(self, other):
@@ -233,7 +232,7 @@ def data_faults(
     left = ", ".join(f"{n:,} {reason}" for reason,n in left_out.items())
     return loud, quiet + [f"files left out: {left}"]*bool(left)
 
-# %% ../nbs/01_data.ipynb #d10ebd2f
+# %% ../nbs/01_data.ipynb #63d3014a
 def load(
     dataset:str|Path="digits", # "digits", "mnist", "cifar10", or the path of a folder or of an .npz
     data_dir:str="", # as for `data_root`
@@ -258,6 +257,11 @@ def _load(dataset, data_dir, skip):
     raise ValueError(f"dataset={dataset!r} is unknown: use {KNOWN}{did_you_mean(dataset, DATASETS)}.")
 
 KNOWN = f"{', '.join(map(repr, DATASETS))} or the path of an existing folder of images or .npz file"
+
+def look(dataset:str|Path="digits", *args, **kwargs):
+    "Load a data set and say what is in it, before anything is trained on it: `ndaug.look.look`."
+    from ndaug.look import look
+    return look(dataset, *args, **kwargs)
 
 # %% ../nbs/01_data.ipynb #3ef0de26
 def stratified_order(

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['VOTES', 'FEW', 'TRUSTED', 'pairs_of', 'suspects', 'Look', 'show', 'look']
 
-# %% ../nbs/13_look.ipynb #ba12b2ac
+# %% ../nbs/13_look.ipynb #c867b99d
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from .copies import centred, nearest, soften
-from .data import ImageSet, all_duplicates, data_faults, image_grid, load
+from .data import ImageSet, all_duplicates, data_faults, load
 from .files import formats
 
 # %% ../nbs/13_look.ipynb #380d6f5f
