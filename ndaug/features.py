@@ -21,7 +21,7 @@ from .data import ImageSet
 from .fast import keep_memory, speed_up
 from .fid import MIN_SAMPLES, Stats, feature_stats, frechet, inception_score
 from .schedules import Schedule
-from .vgg import VGG, VGGConfig, fit_vgg
+from .vgg import VGG, VGGConfig, fit_classifier
 
 # %% ../nbs/32_features.ipynb #c1c970d2
 @dataclass(frozen=True, eq=False)
@@ -140,7 +140,7 @@ def domain(
     "The data set's own feature extractor."
     schedule, cfg = schedule or domain_schedule(len(s.train)), VGGConfig()
     def train(checkpoint):
-        fitted = fit_vgg(s.train, s.val, schedule, cfg, 0, device, progress, checkpoint)
+        fitted = fit_classifier(s.train, s.val, schedule, cfg, 0, device, progress, checkpoint)
         return fitted.model.state_dict(), {"val_accuracy": fitted.val_accuracy}
     of = {"recipe": repr((s.train.fingerprint, schedule, cfg)).replace(LATER, "")}
     weights, *_ = once("domain", s.train.name, of, train, f"domain features of {s.train.name}")

@@ -26,7 +26,7 @@ from .params import Params, check_names, read_params # noqa: F401 where older no
 from .records import (PROTOCOL, Record, check_same_data, filled, plain, read_record, record_files, record_path,
                            write_record)
 from .schedules import UPDATE, Budget, duration, seen
-from .vgg import VGGConfig, accuracy_of, confusion, fit_vgg, logits_of
+from .vgg import VGGConfig, accuracy_of, confusion, fit_classifier, logits_of
 
 # %% ../nbs/42_study.ipynb #8965853a
 @dataclass(eq=False)
@@ -229,7 +229,7 @@ def judge(
     added, fresh = shown if len(shown) == run.added else drawn(fitted, run.added, p.seed), None
     if p.protocol.draws == "fresh":
         fresh = lambda epoch: train + (drawn(fitted, run.added, p.seed, epoch) if epoch else added)
-    found = fit_vgg(train + added, s.val, p.protocol.schedule(len(train)), seed=p.seed, device=p.device,
+    found = fit_classifier(train + added, s.val, p.protocol.schedule(len(train)), seed=p.seed, device=p.device,
                     checkpoint=run.checkpoint, precision=p.precision, fresh=fresh)
     pred = logits_of(found.model, s.test.x).argmax(1) # the one time that the test set is opened
     cm = confusion(s.test, pred)

@@ -195,7 +195,7 @@ cell = study.open_cell(read_params(protocol="smoke", device="cpu", arms="ORIG", 
 def long(*args, **kwargs):
     print("training", flush=True)
     time.sleep(600)
-with patch.object(study, "fit_vgg", long):
+with patch.object(study, "fit_classifier", long):
     study.run_cell(cell)
 """
     command = [sys.executable, "-c", code, str(tmp_path)]

@@ -13,7 +13,7 @@ from ndaug.fast import Adam, Wide, speed_up
 from ndaug.nets import NetConfig
 from ndaug.schedules import PROTOCOLS, Schedule
 from ndaug.training import Epochs, amsgrad, fit
-from ndaug.vgg import fit_vgg
+from ndaug.vgg import fit_classifier
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,7 @@ def test_a_classifier_is_resumed_to_the_bit(digits, tmp_path, kill):
     schedule = Schedule(4, 20, 2e-3, True, .5, "last", optimizer="amsgrad", dropout=.3, weight_decay=.1, smoothing=.1)
     def run(checkpoint=None):
         fresh = lambda epoch: train + drawn(rot, len(train), epoch=epoch)
-        return fit_vgg(fresh(0), val, schedule, progress=False, precision="bfloat16", fresh=fresh,
+        return fit_classifier(fresh(0), val, schedule, progress=False, precision="bfloat16", fresh=fresh,
                        checkpoint=checkpoint)
     whole, checkpoint = run(), lambda: Checkpoint(tmp_path/"c.safetensors", {"of": "a check"}, every=0)
     kill(2)
