@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .arms import refuse_large
 from .data import ImageSet
 from .nets import descend
 from .training import Trained
@@ -191,7 +192,10 @@ class Chimera(Trained):
     mirror: bool = True # whether images may be mirrored, where the data set allows it
     piece = 128         # images that are mixed at a time
 
-    suited = FlipCrop.suited
+    def suited(self, images):
+        refuse_large(self, images)
+        return FlipCrop.suited(self, images)
+
     def build(self, train): return ChimeraGAN(train, self.cfg, self.grid, self.mirror)
 
     @torch.no_grad()

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .arms import Arm
+from .arms import PIECE, Arm, reduced
 from .core import generator
 from .transforms import blur
 
@@ -125,8 +125,9 @@ def register_all(
 # %% ../nbs/22_diffeo.ipynb #84dcf947
 def learn_factors(arm, train, i, steps, device, checkpoint):
     "What DIFFEO keeps, and the misfit of each batch of pairs."
-    sigma = arm.sigma*min(train.shape[1:])/28
-    x = blur(train.x/255, torch.tensor([sigma]), int(3*sigma) + 1).to(device)
+    x = torch.cat([reduced(p/255) for p in train.x.split(PIECE)])
+    sigma = arm.sigma*min(x.shape[2:])/28
+    x = blur(x, torch.tensor([sigma]), int(3*sigma) + 1).to(device)
     v, left = register_all(x, i, checkpoint, nodes=arm.nodes, steps=steps, smooth=arm.smooth)
     L = factors(v.flatten(1), train.hard[i[:, 0]], train.counts, arm.shrink)
     return dict(factors=L), dict(losses={"difference left": [round(l.mean().item(), 4) for l in left.split(BATCH)]})

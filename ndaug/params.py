@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['PARAMS', 'Params', 'expand', 'read_arms', 'read_path', 'check_outside', 'read_ratio', 'read_protocol', 'read_flag',
-           'null_is_default', 'read_params', 'check_names', 'leave_nbs']
+           'check_size', 'null_is_default', 'read_params', 'check_names', 'leave_nbs']
 
 # %% ../nbs/41_params.ipynb #ba0762b9
 import functools, inspect, os, re, symtable, sys
@@ -15,7 +15,8 @@ import torch
 
 from .arms import GROUPS, get, in_order, name_of
 from .core import did_you_mean, pick_device, pick_precision, whole_number
-from .data import DATASETS, check_frac, dataset_name, load
+from .data import DATASETS, check_frac, check_own_size, dataset_name, load
+from .files import LARGE, check_resize
 from .schedules import OPTIMIZERS, PROTOCOLS, Protocol
 
 # %% ../nbs/41_params.ipynb #84d6d5df
@@ -34,6 +35,8 @@ class Params:
     device: torch.device = torch.device("cpu")
     precision: str = "float32"
     skip_unreadable: bool = False
+    size: int|None = None # pixels a side of the images of a folder or an .npz; None: chosen from them
+    fit: str = "crop" # how these become squares
     mirror: bool|None = None # whether images may be mirrored; None: what the data set says
     part: str = "all"
 
@@ -157,6 +160,28 @@ def read_flag(name, value)->bool:
     if str(value) not in ("True", "False"): raise ValueError(f"{name}={value!r} is not valid: give True or False.")
     return str(value) == "True"
 
+# %% ../nbs/41_params.ipynb #35dc438e
+def check_size(
+    size, # pixels a side, a number or its text; None or "": chosen from the images
+    classifier:str="vgg", # its name
+)->int|None:
+    "The size to which images are brought. `ValueError` for what is none, or none that the classifier takes."
+    if size is None or size == "": return None
+    try: n = whole_number("size", size, 1)
+    except ValueError: n = size # of which `check_resize` says what is allowed
+    check_resize(n)
+    if n in LARGE and not classifier.startswith(("pretrained", "finetune")):
+        raise ValueError(f"size={size!r} is for classifiers that have learned from large images, and {classifier} "
+                         "takes at most 64: give one of 28, 32, 48, 64.")
+    return n
+
+def _size(dataset, size, fit, classifier="vgg"):
+    "The same of a data set, with what makes its images squares."
+    size = check_size(size, classifier)
+    check_resize(size, fit)
+    check_own_size(dataset, size, fit)
+    return size
+
 # %% ../nbs/41_params.ipynb #cef21142
 def null_is_default(f):
     "Arguments that are None stand at their defaults."
@@ -182,6 +207,8 @@ def read_params(
     device="auto", # as for `pick_device`
     precision="auto", # as for `pick_precision`
     skip_unreadable=False, # leave out files of a folder that cannot be read, and count them in the record
+    size=None, # pixels a side of the images of a folder or an .npz, as for `check_size`; None: chosen from them
+    fit="crop", # how these become squares, "crop" or "letterbox"
     mirror=None, # whether an image may be mirrored, instead of what the data set says
     part="all", # or only what arms and jobs share: "features", or what arms learn ("images")
 )->Params:
@@ -190,16 +217,18 @@ def read_params(
     if data_dir != "": data_dir = read_path("data_dir", data_dir)
     if dataset not in DATASETS and not Path(dataset).expanduser().exists(): load(dataset) # which says what is allowed
     check_outside(out, dataset)
+    size = _size(dataset, size, fit)
     protocol = read_protocol(protocol, epochs, draws, ratio, optimizer)
     found, grouped = read_arms(arms, protocol.base), tuple(expand(_words("arms", arms))[1])
     p = Params(
         dataset, check_frac(frac), whole_number("seed", seed, 0, 2**53), found, grouped, protocol,
         _listed("features", features, ("auto", "domain", "inception")), data_dir, out, pick_device(str(device)),
-        "float32", read_flag("skip_unreadable", skip_unreadable),
+        "float32", read_flag("skip_unreadable", skip_unreadable), size, fit,
         None if mirror in (None, "") else read_flag("mirror", mirror),
         _choice("part", part, ("all", "features", "images")))
     return replace(p, precision=pick_precision(precision, p.device)) # last: it may measure
 
+# %% ../nbs/41_params.ipynb #9f7aff99
 PARAMS = tuple(inspect.signature(read_params).parameters)
 
 # %% ../nbs/41_params.ipynb #e4d35e5b

@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .arms import reduced
 from .nets import descend
 from .pixels import blend, grey
 from .training import Trained
@@ -129,7 +130,7 @@ class Learner(nn.Module):
 
     def step(self, xb, yb):
         "One update."
-        loss = self.score(xb, yb)
+        loss = self.score(reduced(xb), yb)
         descend(loss, self.opt)
         self.sampler.bound()
         return {"energy score": loss}

@@ -171,8 +171,9 @@ def check_data(cell:Cell)->None:
     for path in record_files(folder):
         rec = read_record(path)
         if rec and rec["dataset"] == cell.name and rec.get("data"):
-            mend = "give another out, or give one of the data sets another name"
-            check_same_data(cell.name, rec["data"], path, cell.whole, f"dataset={cell.params.dataset!r}", mend)
+            here = f"dataset={cell.params.dataset!r} at {'x'.join(map(str, cell.train.shape[1:]))} pixels"
+            mend = "give another out, the size and fit that its records had, or one of the data sets another name"
+            check_same_data(cell.name, rec["data"], path, cell.whole, here, mend)
             return # the first will do: each was compared with one that was there before it
 
 def suited(
@@ -193,7 +194,7 @@ def open_cell(
     params:Params, # as from `read_params`
 )->Cell:
     "Load the data, split and cut it, look at the records that are there. `ValueError` for what is wrong."
-    data = load(params.dataset, params.data_dir, params.skip_unreadable)
+    data = load(params.dataset, params.data_dir, params.skip_unreadable, params.size, params.fit)
     if params.mirror is not None: data = tuple(d and replace(d, mirror=params.mirror) for d in data)
     params, s = suited(params, data[0]), split(*data, params.seed)
     cell = Cell(params, data, s, subset(s.train, params.frac))

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import torch, yaml
 
-from .arms import ARMS, LEARNS, Unsuited, get, kind_of
+from .arms import ARMS, LARGEST, LEARNS, Unsuited, get, kind_of
 from .core import did_you_mean, pick_precision, whole_number
-from .data import DATASETS, GREY, ImageSet, check_frac, dataset_name, load
-from .files import looks_grey
-from .params import expand, read_arms, read_flag, read_params, read_protocol
+from .data import DATASETS, GREY, ImageSet, check_frac, check_own_size, dataset_name, load
+from .files import check_resize, looks_grey
+from .params import check_size, expand, read_arms, read_flag, read_params, read_protocol
 from .schedules import Protocol
 
 # %% ../nbs/43_studyfile.ipynb #5060f33f
@@ -78,6 +78,8 @@ READ = dict(
     draws=_or_empty(single),
     ratio=_or_empty(single),
     optimizer=_or_empty(single),
+    size=_or_empty(single),
+    fit=_or_empty(single),
     mirror=_or_empty(read_flag),
     features=_features,
     precision=_precision,
@@ -102,13 +104,17 @@ def arms_of(
     study:dict, # checked
     dataset:str, # one of its data sets
 )->list[str]: # as in the study, each once
-    "The arms that a data set is given: where its images are grey, those of a group that need colours are left out."
+    "The arms that a data set is given. Of a group those are left out that its images do not suit: grey or large ones."
     arms, grouped = expand(study["arms"])
-    x, y = torch.zeros(1, 1, 16, 16, dtype=torch.uint8), torch.zeros(1, dtype=torch.int64)
-    grey = ImageSet(x, y, ("any",), dataset_name(dataset), mirror=True)
-    left = {a: e for a in grouped if kind_of(a) not in LEARNS and (e := _refused(a, grey))}
+    side = study.get("size") or 28
+    if side <= LARGEST: grouped = [a for a in grouped if kind_of(a) not in LEARNS] # to look at those is slow
+    def like(channels):
+        x, y = torch.zeros(1, channels, side, side, dtype=torch.uint8), torch.zeros(1, dtype=torch.int64)
+        return ImageSet(x, y, ("any",), dataset_name(dataset), mirror=True)
+    left = {a: e for a in grouped if (e := _refused(a, like(3)))}
+    grey = {a: e for a in grouped if a not in left and (e := _refused(a, like(1)))}
     path = Path(study.get("volume") or "")/Path(dataset).expanduser()
-    if left and not (dataset in GREY if dataset in DATASETS else path.exists() and looks_grey(path)): left = {}
+    if grey and (dataset in GREY if dataset in DATASETS else path.exists() and looks_grey(path)): left |= grey
     for a,e in left.items(): print(f"{a} is left out: {e}", file=sys.stderr)
     return [a for a in dict.fromkeys(arms) if a not in left]
 
@@ -128,6 +134,13 @@ def _datasets(study):
                              "give each a folder name of its own.")
     return list(names.values())
 
+def _sized(study):
+    "Size and fit as `load` is given them, or empty; both hold for all data sets."
+    size, fit = check_size(study["size"]), study["fit"] or "crop"
+    check_resize(size, fit)
+    for d in study["datasets"]: check_own_size(d, size, fit)
+    return dict(size=size or "", fit=study["fit"])
+
 def check_study(
     study:dict, # all keys of reports/study.yaml
 )->dict: # the same keys: lists as lists, features separated by commas, paths without ~
@@ -140,7 +153,8 @@ def check_study(
     study = {k: read(k, study[k]) for k,read in READ.items()}
     protocol_of(study)
     if others := [a for a in expand(study["arms"])[0] if a not in ARMS]: read_arms(others, study["protocol"])
-    return study | dict(datasets=_datasets(study))
+    study |= dict(datasets=_datasets(study))
+    return study | _sized(study)
 
 # %% ../nbs/43_studyfile.ipynb #99e5d929
 class _Loader(yaml.SafeLoader):

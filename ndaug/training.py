@@ -17,7 +17,7 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore", FutureWarning) # fastai 2.8 uses torch.jit, of which torch warns at every import
     from fastai.callback.core import Callback
 
-from .arms import Arm
+from .arms import Arm, refuse_large
 from .core import Checkpoint, Streams, derive_seed, restore, set_seed, snapshot
 from .data import ImageSet
 from .fast import flushed, speed_up
@@ -282,6 +282,9 @@ class Generator(Trained):
     "An arm that draws its images from the model it has trained."
     kind: str = "generated"
     def draw(self, n, s): return sample(self.net, self.train, n=n, s=s)
+    def suited(self, images):
+        refuse_large(self, images)
+        return self
 
 # %% ../nbs/12_training.ipynb #60d94710
 @dataclass

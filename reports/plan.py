@@ -22,12 +22,12 @@ from ndaug.studyfile import arms_of, check_study, protocol_of, study_file
 DEFAULTS = Path(__file__).parent/"study.yaml"
 
 
-def sizes(dataset, data_dir):
+def sizes(dataset, study):
     "Images to train on, validate on and test on."
     name = dataset_name(dataset)
     if name == "mnist": return 42_500, 17_500, 10_000
     if name in ("cifar10", "cifar10-folder"): return 42_500, 7_500, 10_000
-    s = split(*load(dataset, data_dir))
+    s = split(*load(dataset, study["data_dir"], size=study["size"] or None, fit=study["fit"] or "crop"))
     return len(s.train), len(s.val), len(s.test)
 
 
@@ -36,7 +36,7 @@ def jobs(study, rate, startup=0.):
     protocol, out, found = protocol_of(study), Path(study["out"]), {}
     for dataset in study["datasets"]:
         arms = {name_of(spec): get(spec).under(protocol.base) for spec in arms_of(study, dataset)}
-        data, (n_all, n_val, n_test) = dataset_name(dataset), sizes(dataset, study["data_dir"])
+        data, (n_all, n_val, n_test) = dataset_name(dataset), sizes(dataset, study)
 
         def cost(what, amount): return startup + seconds(rate, data, what, amount)
         features = max(2*n_all, 6000) + n_val*EVALUATED

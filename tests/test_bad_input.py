@@ -28,15 +28,26 @@ def says(f, *words):
     (dict(protocol="quik"), "did you mean 'quick'"), (dict(dataset="minst"), "did you mean 'mnist'"),
     (dict(device="gpu"), "device='gpu'"), (dict(device="cuda:99"), "cuda:99"),
     (dict(features="vgg"), "features='vgg'"), (dict(skip_unreadable="yes"), "skip_unreadable='yes'"),
+    (dict(size=100), "size=100 is not valid: give one of 28, 32, 48, 64"), (dict(size="big"), "size='big'"),
+    (dict(size=True), "size=True"), (dict(size=31), "size=31"), (dict(size="-28"), "size='-28'"),
+    (dict(size=224), "vgg takes at most 64: give one of 28"), (dict(fit="stretch"), "fit='stretch' is unknown"),
+    (dict(fit="letterbx"), "did you mean 'letterbox'"), (dict(fit=""), "fit=''"),
+    (dict(dataset="mnist", size=64), "dataset='mnist' has 28x28 pixels: size is for folders and .npz files, leave it"),
+    (dict(dataset="cifar10", size=28), "dataset='cifar10' has 32x32 pixels: size is for"),
+    (dict(size=32), "dataset='digits' has 28x28 pixels: size is for"),
+    (dict(dataset="cifar10", fit="letterbox"), "dataset='cifar10' has 32x32 pixels: fit is for"),
 ])
 def test_parameters(params, words):
     says(lambda: read_params(**params), words)
 
 
-def test_what_papermill_makes_of_numbers_and_lists():
+def test_what_papermill_makes_of_numbers_and_lists(tmp_path):
     p = read_params(frac=1e1, seed=1e3, epochs="1e3", arms='["ROT", "ORIG"]', skip_unreadable="True")
     assert (p.frac, p.seed, p.protocol.classifier.epochs) == (10, 1000, 1000)
     assert (tuple(p.arms), p.skip_unreadable) == (("ORIG", "ROT"), True)
+    for given, size in ((64, 64), ("64", 64), (64., 64), (" 64", 64), (None, None), ("", None)):
+        assert read_params(dataset=tmp_path, size=given, arms="ORIG").size == size
+    assert read_params(dataset="mnist", size=28, arms="ORIG").size == 28  # its own
 
 
 def test_out_that_cannot_be_written(tmp_path):
@@ -98,7 +109,9 @@ def test_every_kind_of_picture_becomes_bytes_of_one_size(folder):
 @pytest.mark.parametrize("arrays, words", [
     (dict(images=np.zeros((4, 16, 16), np.uint8)), "expected x and y"),
     (dict(x=np.zeros((4, 16, 16)), y=np.arange(4)), "expected uint8"),
-    (dict(x=np.zeros((4, 16, 20), np.uint8), y=np.arange(4)), "expected squares"),
+    (dict(x=np.zeros((4, 0, 20), np.uint8), y=np.arange(4)), "expected uint8 (n, h, w)"),
+    (dict(x=np.zeros((4, 16, 20), np.uint8), y=np.arange(4), x_test=np.zeros((4, 20, 16), np.uint8),
+          y_test=np.arange(4)), "do not have the image shape"),
     (dict(x=np.zeros((4, 16, 16), np.uint8), y=np.arange(3)), "expected 4 integers"),
     (dict(x=np.zeros((4, 16, 16), np.uint8), y=np.array([0, 2, 2, 0])), "expected 0..k-1"),
     (dict(x=np.array([None]*4), y=np.arange(4)), "plain arrays"),

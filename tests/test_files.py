@@ -3,6 +3,9 @@ import numpy as np
 import pytest
 from ndaug import data
 from ndaug.data import duplicates, load, split
+from ndaug.files import LARGE, SIZES
+from ndaug.params import read_params
+from ndaug.study import open_cell, run_cell
 from PIL import Image
 
 
@@ -236,3 +239,125 @@ def test_a_folder_of_the_name_of_a_built_in_set_is_mentioned(tmp_path, monkeypat
     assert len(load("digits")[0]) == 1797 and "./digits" in capsys.readouterr().out
     pool, _ = load("./digits")
     assert (len(pool), pool.name) == (12, "digits-folder")
+
+
+def halves(width, height):
+    "Red on the left, blue on the right."
+    a = np.zeros((height, width, 3), np.uint8)
+    a[:, :width//2, 0] = a[:, width//2:, 2] = 230
+    return a
+
+
+def photos(folder):
+    "Seven pictures of one class and four of another: landscape, portrait and small, PNG and JPEG; numbered by name."
+    for i in range(11):
+        ext, shape = ("png", "jpg")[i % 2], ((200, 100), (90, 160), (40, 40))[i % 3]
+        save(folder/("a" if i < 7 else "b")/f"{i:02}.{ext}", halves(*shape))
+    return [i % 3 for i in range(11)]  # landscape, portrait, small
+
+
+@pytest.mark.parametrize("size", [28, 64, 224])
+def test_mixed_pictures_are_cropped_or_letterboxed(tmp_path, capsys, size):
+    shapes = photos(tmp_path)
+    crop, _ = load(str(tmp_path), size=size)
+    said = capsys.readouterr().out
+    assert "images of 200x100 and 2 other sizes are cropped to their centre square and" in said
+    assert "44 % of an image's pixels (median) are cut off: fit='letterbox' keeps them" in said
+    enlarged = {28: 0, 64: 3, 224: 11}[size]
+    assert ("enlarged" in said) == bool(enlarged) and (not enlarged or f"blurred: {enlarged} of 11" in said)
+    box, _ = load(str(tmp_path), size=size, fit="letterbox")
+    said = capsys.readouterr().out
+    assert "are made square with black beside them and" in said and "cut off" not in said
+    assert not enlarged or f"blurred: {enlarged} of 11" in said
+    assert crop.counts.tolist() == box.counts.tolist() == [7, 4] and crop.shape == box.shape == (3, size, size)
+    half, edge = size//2, size//8
+    for x in crop.x:
+        assert x[0, :, :half - edge].min() > 200 and x[2, :, :half - edge].max() < 30
+        assert x[2, :, half + edge:].min() > 200 and x[0, :, half + edge:].max() < 30
+    for x, shape in zip(box.x, shapes):
+        wide, high = ((size, size//2), (round(size*90/160), size), (size, size))[shape]
+        left, top = (size - wide)//2, (size - high)//2
+        inside = x[:, top:top + high, left:left + wide]
+        assert int(x.sum()) == int(inside.sum()) and inside.amax(0).min() > 60  # black all around, nothing black in it
+        red, blue = inside[0, :, :wide//2 - edge], inside[2, :, wide//2 + edge:]
+        assert min(red.min(), blue.min()) > 200 and inside[2, :, :wide//2 - edge].max() < 30
+
+
+@pytest.mark.parametrize("shapes, size", [
+    ([(16, 16)], 16), ([(60, 60)], 60), ([(70, 70)], 64), ([(320, 240)], 64), ([(50, 300)], 48), ([(30, 30)], 28),
+    ([(9, 12)], 28), ([(32, 32), (48, 33)], 32), ([(10, 10), (100, 100), (100, 100)], 64),
+])
+def test_the_size_is_chosen_from_the_images(tmp_path, capsys, shapes, size):
+    for i in range(12):
+        w, h = shapes[i % len(shapes)]
+        save(tmp_path/"ab"[i % 2]/f"{i:02}.png", noise(i, size=320)[:h, :w])
+    pool, _ = load(str(tmp_path))
+    said = capsys.readouterr().out
+    assert pool.shape == (1, size, size)
+    assert ("size changes it" in said) == (shapes != [(size, size)])
+    assert ("32 takes about a quarter of the time" in said) == (size == 64)
+    small = sum(min(s) < size for s in shapes)*12//len(shapes)
+    assert ("enlarged" in said) == bool(small) and (not small or f"blurred: {small} of 12" in said)
+
+
+def test_200_classes_of_mixed_sizes_and_uneven_counts(tmp_path):
+    for k in range(200):
+        for i in range(4 + k % 3):
+            save(tmp_path/f"{k:03}"/f"{i}.png", noise(1000*k + i)[:20 + k % 12, :31 - i])
+    pool, _ = load(str(tmp_path), fit="letterbox")
+    assert pool.shape == (1, 28, 28) and pool.counts.tolist() == [4 + k % 3 for k in range(200)]
+    s = split(pool, None, 0)
+    assert len(s.train) + len(s.val) + len(s.test) == len(pool)
+
+
+@pytest.mark.parametrize("fit", ["crop", "letterbox"])
+def test_fine_patterns_become_grey_and_no_pattern_of_their_own(tmp_path, fit):
+    board = (np.indices((251, 301)).sum(0) % 2*255).astype(np.uint8)
+    for k in "ab":
+        for i in range(4):
+            save(tmp_path/k/f"{i}.png", np.roll(board, i + (k == "b"), 1))
+    np.savez(tmp_path/"board.npz", x=np.stack([board]*4), y=np.arange(4) % 2)
+    for path in (tmp_path, tmp_path/"board.npz"):
+        x = load(str(path), fit=fit, size=28)[0].x
+        x = x[:, :, 4:-4]  # the bars are black
+        assert x.min() > 110 and x.max() < 146
+
+
+@pytest.mark.parametrize("shape", [(5, 5), (40, 60), (40, 60, 3), (100, 100)])
+def test_an_npz_of_any_size_is_resized_as_a_folder_is(tmp_path, capsys, shape):
+    x = np.random.default_rng(0).integers(0, 256, (12, *shape), np.uint8)
+    np.savez(tmp_path/"a.npz", x=x, y=np.arange(12) % 2)
+    for i, a in enumerate(x): save(tmp_path/"a"/str(i % 2)/f"{i:02}.png", a)
+    order = [*range(0, 12, 2), *range(1, 12, 2)]
+    for given in ({}, dict(fit="letterbox"), dict(size=32), dict(size=96, fit="letterbox")):
+        capsys.readouterr()
+        npz, folder = load(str(tmp_path/"a.npz"), **given)[0], load(str(tmp_path/"a"), **given)[0]
+        a, b = capsys.readouterr().out.splitlines()
+        assert (npz.x[order] == folder.x).all() and a.replace(".npz", "") == b and "resized to" in a
+        assert ("blurred: 12 of 12" in a) == (max(shape[:2]) < 28 or given.get("size") == 96 and shape[0] < 96)
+
+
+@pytest.mark.parametrize("bad", [100, 31, 17, 12, 68, True, "big", 64.5])
+def test_sizes_that_are_none_are_refused_by_whatever_reads_images(tmp_path, bad):
+    classes(tmp_path/"set", eight)
+    np.savez(tmp_path/"a.npz", x=np.zeros((4, 16, 16), np.uint8), y=np.arange(4) % 2)
+    for path in ("set", "a.npz"):
+        with pytest.raises(ValueError) as e: load(str(tmp_path/path), size=bad)
+        assert str(e.value).startswith(f"size={bad!r} is not valid: give one of 28, 32, 48, 64")
+        with pytest.raises(ValueError, match="fit='stretch' is unknown: use 'crop', 'letterbox'."):
+            load(str(tmp_path/path), fit="stretch")
+    assert [load(str(tmp_path/"set"), size=s)[0].shape[1] for s in (*SIZES, *LARGE)] == [*SIZES, *LARGE]
+
+
+def test_records_of_another_size_or_fit_are_not_mixed_in(tmp_path, cache, monkeypatch):
+    monkeypatch.setenv("NDAUG_INCEPTION", str(tmp_path/"none"))  # no distances
+    classes(tmp_path/"pets", lambda i: noise(i, size=100)[:70 + i % 3])
+    asked = dict(dataset=str(tmp_path/"pets"), frac=100, arms="ORIG", protocol="smoke", device="cpu",
+                 precision="float32", features="inception", out=tmp_path/"runs")
+    rec, = run_cell(open_cell(read_params(**asked, size=28)))
+    for other in (dict(), dict(size=32), dict(size=28, fit="letterbox"), dict(size=32, seed=3)):
+        with pytest.raises(ValueError) as e: open_cell(read_params(**asked | other))
+        assert "two data sets are called 'pets'" in str(e.value) and "\n" not in str(e.value)
+        assert "give another out, the size and fit that its records had, or" in str(e.value)
+    assert run_cell(open_cell(read_params(**asked, size="28", fit="crop"))) == [rec]
+    assert "size" not in rec["config"] and "size" not in rec["data"]  # an older record of these images is this one

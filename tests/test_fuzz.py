@@ -1,11 +1,10 @@
 "Whatever the images, classes and sizes: what data and transforms promise holds."
 import numpy as np
-import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ndaug.data import FRACS, ImageSet, check_frac, image_grid, split, stratified_order, subset
-from ndaug.files import SIZES, load_npz
+from ndaug.files import CHOSEN, FITS, SIZES, load_npz
 from ndaug.transforms import augment, blur, rotate
 
 few = settings(max_examples=60, deadline=None)
@@ -124,8 +123,19 @@ def test_an_npz_is_read_or_refused_in_one_sentence(tmp_path_factory, shape, dtyp
     assert len(pool) == 6 and pool.counts.min() > 0
 
 
-@pytest.mark.parametrize("size", [s for s in range(1, 80) if s not in SIZES])
-def test_other_sizes_are_refused(tmp_path, size):
-    np.savez(tmp_path/"a.npz", x=np.zeros((4, size, size), np.uint8), y=np.arange(4) % 2)
-    with pytest.raises(ValueError, match="expected squares of"):
-        load_npz(tmp_path/"a.npz")
+@few
+@given(st.integers(1, 90), st.integers(1, 90), channel_counts, st.sampled_from((None, *SIZES)), st.sampled_from(FITS),
+       seeds)
+def test_images_of_any_size_become_squares_and_keep_their_brightness(tmp_path_factory, h, w, c, size, fit, seed):
+    path = tmp_path_factory.mktemp("npz")/"a.npz"
+    level = np.random.default_rng(seed).integers(128, 256)
+    np.savez(path, x=np.full((4, h, w, c), level, np.uint8), y=np.arange(4) % 2)
+    x = load_npz(path, size, fit)[0].x
+    side = size or (h if h == w and h in SIZES else max([s for s in CHOSEN if s <= min(h, w)], default=28))
+    assert x.shape == (4, c, side, side)
+    inside = x == level
+    assert (inside | (x == 0)).all() and inside.any() and (fit == "letterbox" or inside.all())
+    if fit == "letterbox":  # a rectangle of the images' shape
+        rows, columns = (int(inside[0, 0].any(d).sum()) for d in (1, 0))
+        assert int(inside[0, 0].sum()) == rows*columns and max(rows, columns) == side
+        assert abs(min(rows, columns) - side*min(h, w)/max(h, w)) <= 1

@@ -108,7 +108,7 @@ def test_the_default_study_has_the_keys_that_are_read():
 def test_names_with_spaces_are_quoted_and_two_folders_of_one_name_refused(tmp_path):
     def dry(*datasets):
         return dry_run("-p", "--config", f"datasets={list(datasets)}", "fracs=[10]", "arms=[ORIG]",
-                       f"out={tmp_path}/my out")
+                       "size=48", "fit=letterbox", f"out={tmp_path}/my out")
 
     for d in ("a/my pets", "b/my pets"):
         (tmp_path/d).mkdir(parents=True)
@@ -117,6 +117,7 @@ def test_names_with_spaces_are_quoted_and_two_folders_of_one_name_refused(tmp_pa
     words = shlex.split(command.split("papermill ")[1])
     assert words[1] == f"{tmp_path}/my out/my pets/10/0/ORIG.ipynb"
     assert {f"{tmp_path}/my out", f"{tmp_path}/a/my pets", ""} < set(words)
+    assert "-p size 48 -p fit letterbox" in command
     r = dry(f"{tmp_path}/a/my pets", f"{tmp_path}/b/my pets")
     assert r.returncode != 0 and "a folder name of its own" in r.stdout + r.stderr
 

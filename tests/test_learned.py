@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import torch
 from ndaug import core
-from ndaug.arms import GROUPS, drawn, get
+from ndaug.arms import GROUPS, Unsuited, drawn, get
 from ndaug.core import Checkpoint, Streams
 from ndaug.data import ImageSet, load, soft_labels, split, subset
 from ndaug.params import read_params
@@ -54,6 +54,21 @@ def test_any_size_colour_and_number_of_classes(name, shape, k, n):
     made = drawn(get(name).suited(ds).fit(ds, Trial(budget=Budget(most=1, epochs=1))), n + 3)
     assert made.x.shape == (n + 3, *shape) and made.x.dtype == torch.uint8
     assert torch.equal(made.y, torch.cat([ds.y, ds.y[:3]]))
+
+
+@pytest.mark.parametrize("name, makes", [("DIFFEO", False), ("POLICY", False), ("CHIMERA", True), ("CDCVAE", True),
+                                         ("CDCGAN", True), ("ROT~CDCGAN", True), ("CHIMERA+ROT", True)])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_images_of_more_than_64_pixels_are_learned_from_or_refused(name, makes, channels):
+    ds = images(8, (channels, 128, 128), 2)
+    if makes:
+        with pytest.raises(Unsuited, match="noise have 128x128 pixels, and C.* learns to make at most 64x64"):
+            get(name).suited(ds)
+        return
+    fitted = get(name).suited(ds).fit(ds, Trial(budget=Budget(most=1, epochs=1)))
+    made, again = (drawn(fitted, 10, seed=1).x for _ in range(2))
+    assert made.shape == (10, channels, 128, 128) and torch.equal(made, again)
+    assert not (made[:8] == ds.x).flatten(1).all(1).any()
 
 
 @pytest.mark.parametrize("name", LEARNED)

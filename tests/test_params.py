@@ -193,9 +193,11 @@ def test_papermill_in_a_folder_called_nbs_with_a_startup_file(tmp_path, cache):
     start.parent.mkdir(parents=True)
     start.write_text("DATA = '/scratch/me'\nseed = 9\n")
     r = papermill(tmp_path, cwd=tmp_path/"nbs", env={"IPYTHONDIR": str(tmp_path/"ipython")}, dataset="photos", frac=100,
-                  arms="ORIG", protocol="smoke", out=2024, features=None, draws=None)
+                  arms="ORIG", protocol="smoke", out=2024, features=None, draws=None, size=20, fit="letterbox")
     assert r.returncode == 0, r.stderr[-3000:]
     assert (tmp_path/"nbs"/"2024"/"photos"/"100"/"0"/"ORIG.json").exists()
+    assert "photos: images of 16x16 are resized to 20x20; enlarged, and so blurred: 40 of 40" in (
+        tmp_path/"out.ipynb").read_text()
 
 
 def test_papermill_names_the_folder_it_made_a_number_of(tmp_path):

@@ -7,10 +7,13 @@ import sys
 
 import numpy as np
 import pytest
+import torch
 from conftest import ROOT, kernel_env
-from ndaug.arms import GROUPS
+from ndaug.arms import GROUPS, Unsuited, drawn, get
+from ndaug.data import ImageSet
 from ndaug.params import read_params
 from ndaug.study import open_cell, run_cell
+from sklearn.datasets import load_sample_image
 
 ASKED = dict(protocol="smoke", device="cpu", precision="float32", features="domain")
 
@@ -57,6 +60,23 @@ def test_mirroring_is_a_parameter(tmp_path, cache, pictures, capsys):
     arm, = open_cell(read_params(dataset=pictures, frac=100, arms="FLIPCROP", mirror=False, out=tmp_path,
                                  **ASKED)).params.arms.values()
     assert arm.mirror is False and "mirrors" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("name", GROUPS["traditional"])
+def test_images_of_128_pixels_are_transformed(name, channels):
+    photo = torch.from_numpy(load_sample_image("china.jpg").copy()).permute(2, 0, 1)[:channels]
+    x = torch.stack([photo[:, 30*i:30*i + 128, 60*i:60*i + 128] for i in range(8)])
+    ds = ImageSet(x, torch.arange(8) % 2, ("a", "b"), "photo", mirror=True)
+    if name == "COLOR" and channels == 1:
+        with pytest.raises(Unsuited, match="are grey"): get(name).suited(ds)
+        return
+    arm = get(name).suited(ds).fit(ds)
+    made, again, later = (drawn(arm, 16, seed=1, epoch=e).x for e in (0, 0, 1))
+    assert made.shape == (16, channels, 128, 128) and torch.equal(made, again) and not torch.equal(made, later)
+    changed = (made != x.repeat(2, 1, 1, 1)).flatten(1)
+    assert changed.any(1).sum() >= 12 and changed.float().mean() > .03  # MIXUP may mix an image with itself
+    assert made.float().std() > 20 and abs(made.float().mean() - x.float().mean()) < 40
 
 
 @pytest.mark.parametrize("arms, words", [
