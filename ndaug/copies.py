@@ -76,8 +76,8 @@ def nearest(
         best.append(like.topk(min(NEAREST, len(u) - 1)))
     return torch.cat([b.indices for b in best]), torch.cat([b.values for b in best])
 
-# %% ../nbs/00_copies.ipynb #ac23779c
-FIFTH, SHARE = 5, 1/30
+# %% ../nbs/00_copies.ipynb #a853b354
+FIFTH, SHARE = 5, 1/20
 FIRST = .3    # of the typical distance in frequencies, for a pair to be looked at
 SAMPLE = 200  # images that tell the typical distance
 RULE = dict(shift=SHIFT, nearest=NEAREST, waves=WAVES, fifth=FIFTH, share=SHARE, first=FIRST, sample=SAMPLE)
