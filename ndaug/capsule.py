@@ -6,13 +6,14 @@
 __all__ = ['SIDES', 'MOST', 'PAPER', 'squash', 'route', 'margin_loss', 'places', 'Agreement', 'decoder', 'CapsNet',
            'CapsuleConfig']
 
-# %% ../nbs/33_capsule.ipynb #e721897e
+# %% ../nbs/33_capsule.ipynb #d383af87
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .classifiers import Classifier
 from .core import whole_number
 from .data import soft_labels
 
@@ -131,11 +132,11 @@ class CapsNet(nn.Module):
         self.kept = None # a network that holds a graph could not be copied
         return super().train(mode)
 
-# %% ../nbs/33_capsule.ipynb #cafdeb55
+# %% ../nbs/33_capsule.ipynb #bebe58e2
 MOST = 2**23 # predictions (numbers) per image: 0.5 GB for 16 images
 
 @dataclass(frozen=True)
-class CapsuleConfig:
+class CapsuleConfig(Classifier):
     "The capsule network of sections 4 and 4.1, of half the width."
     filters:int = 128       # of the first convolution; the paper: 256
     types:int = 16          # primary capsules at each place; the paper: 32
