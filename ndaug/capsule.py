@@ -132,7 +132,7 @@ class CapsNet(nn.Module):
         self.kept = None # a network that holds a graph could not be copied
         return super().train(mode)
 
-# %% ../nbs/33_capsule.ipynb #bebe58e2
+# %% ../nbs/33_capsule.ipynb #168082ff
 MOST = 2**23 # predictions (numbers) per image: 0.5 GB for 16 images
 
 @dataclass(frozen=True)
@@ -148,6 +148,8 @@ class CapsuleConfig(Classifier):
     down:float = .5         # lambda: weight of the others
     reconstruction:float = .0005 # weight of the squared error, summed over pixels
     decoder:tuple = (512, 1024) # units of its hidden layers
+
+    def check(self, train): self.build(train.shape, len(train.classes))
 
     def build(self,
         shape:tuple, # (c, h, w) of the images, sides from 16 to 64

@@ -19,14 +19,15 @@ from .copies import centred, nearest, soften
 from .data import ImageSet, all_duplicates, data_faults, load
 from .files import formats
 
-# %% ../nbs/13_look.ipynb #380d6f5f
+# %% ../nbs/13_look.ipynb #261c01a4
 def pairs_of(
     pool:ImageSet, test:ImageSet|None, # as from `load`
+    near:bool=True, # near copies too, which takes minutes for tens of thousands of images
 )->pd.DataFrame: # a row per pair; `a` and `b` count through the pool and then the test set; copies have distance 0
     "Pairs of images that show the same picture, or nearly. Those that spoil a result come first."
     both, n = pool if test is None else pool + test, len(pool)
     again = (both.copy_of != torch.arange(len(both))).nonzero()[:, 0]
-    near, distance = both.near
+    near, distance = both.near if near else (again[:0, None].expand(0, 2), again[:0])
     i = torch.cat([torch.stack([both.copy_of[again], again], 1), near])
     part = np.where(np.arange(len(both)) < n, "pool", "test")
     names = np.array(both.classes, dtype=object)[both.hard.numpy()]
@@ -87,7 +88,7 @@ def _labels(odd:pd.DataFrame, trusted:float, name_of)->tuple[list[str], list[str
                      for r in odd[:3].itertuples())
     return [f"{len(odd)} {'label' if len(odd) == 1 else 'labels'} may be wrong: {some}"]*bool(len(odd)), []
 
-# %% ../nbs/13_look.ipynb #e17e3cf8
+# %% ../nbs/13_look.ipynb #761f958d
 @dataclass(eq=False)
 class Look:
     "What was found in a data set."
@@ -95,9 +96,10 @@ class Look:
     test: ImageSet|None
     features: object = None        # images, uint8 (n, c, h, w) -> features (n, d); None: the pixels
     files: pd.DataFrame|None = None # of a folder: how many files of each size, mode and depth
+    deep: bool = True              # near copies and labels too, which takes minutes for tens of thousands of images
 
     both = cached_property(lambda self: self.pool if self.test is None else self.pool + self.test)
-    pairs = cached_property(lambda self: pairs_of(self.pool, self.test))
+    pairs = cached_property(lambda self: pairs_of(self.pool, self.test, self.deep))
     labels = cached_property(lambda self: suspects(self.both, self.features and self.features(self.both.x)))
 
     @property
@@ -112,8 +114,12 @@ class Look:
     def faults(self)->tuple[list[str], list[str]]: # what makes accuracies doubtful; what one should know besides
         found = all_duplicates(self.pool, self.test)
         loud, quiet = data_faults(found, self.pool.left_out)
+        quiet += _small(self.counts)
+        if not self.deep:
+            return loud, quiet + [f"near copies and wrong labels were not looked for among {len(self.both):,} images: "
+                                  "ndaug.data.look does it, in minutes"]
         wrong, unsure = _labels(*self.labels, self.name_of)
-        return loud + ([] if "near" in found else _near(self.pairs)) + wrong, quiet + unsure + _small(self.counts)
+        return loud + ([] if "near" in found else _near(self.pairs)) + wrong, quiet + unsure
 
     def __str__(self):
         c, h, w = self.pool.shape
@@ -122,15 +128,16 @@ class Look:
         said = [f"WARNING: {w}" for w in loud] + quiet or ["nothing wrong was found"]
         return "\n".join([f"{self.pool.name}: {what}, {len(self.pool.classes)} classes"] + said)
 
-# %% ../nbs/13_look.ipynb #9d8fba0b
+# %% ../nbs/13_look.ipynb #387b3156
 def show(
     seen:Look,
     n:int=10, # of each kind
 ):# -> a figure; None where there is nothing to show
     "Pictures of what was found: pairs of images that are nearly one, and labels that do not fit."
     import matplotlib.pyplot as plt
-    x, trusted = seen.both.x, seen.labels[1] >= TRUSTED
-    odd, pairs = seen.labels[0][:n] if trusted else seen.labels[0][:0], seen.pairs[:n]
+    x, pairs = seen.both.x, seen.pairs[:n]
+    odd, trusted = seen.labels if seen.deep else (pd.DataFrame(dict(image=[], label=[], seems=[])), 0)
+    odd = odd[:n if trusted >= TRUSTED else 0]
     rows = [pairs.a, pairs.b]*bool(len(pairs)) + [odd.image]*bool(len(odd))
     if not rows: return None
     fig, axs = plt.subplots(len(rows), n, figsize=(n, 1.25*len(rows)), squeeze=False)

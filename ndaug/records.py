@@ -115,7 +115,7 @@ def check_same_data(
               for k,what in (("pool", "pool"), ("test", "test set")) if a[k] != b[k]]
     if differ: raise ValueError(f"two data sets are called {name!r} ({'; '.join(differ)}): {mend}.")
 
-# %% ../nbs/40_records.ipynb #11e90c4d
+# %% ../nbs/40_records.ipynb #a333c4e8
 def filled(
     config:dict, # as in a record
     defaults:dict, # of the same nested form
@@ -135,4 +135,4 @@ def alike(
     c = filled(rec["config"], {"protocol": PROTOCOL})
     p = c["protocol"]
     schedule = [p[k] for k in ("classifier", "max_images", "least", "min_images", "draws", "ratio")]
-    return [c.get("data"), c.get("vgg"), *schedule, rec["precision"]]
+    return [c.get("data"), c.get("vgg"), c.get("classifier"), *schedule, rec["precision"]]
