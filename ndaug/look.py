@@ -37,14 +37,14 @@ def pairs_of(
     order = np.lexsort((t.distance, -bad)) # by what they spoil, then by distance
     return t.iloc[order].reset_index(drop=True)
 
-# %% ../nbs/13_look.ipynb #d17f160e
+# %% ../nbs/13_look.ipynb #aa4b274f
 VOTES = 8 # nearest images that vote on a label
 
 def suspects(
     ds:ImageSet,
     features:Tensor|None=None, # of each image, (n, d); by default the pixels, softened
     most:int=24, # to name
-)->tuple[pd.DataFrame, float]: # the suspects, the most certain first; the share of labels that the votes confirm
+)->tuple[pd.DataFrame, float]: # the suspects, the most certain first; the share of a class's labels that votes confirm
     "Images whose nearest ones agree on another label."
     u = centred(soften(ds.x).flatten(1) if features is None else features.float())
     near, k = nearest(u)[0], len(ds.classes)
@@ -57,9 +57,10 @@ def suspects(
     odd = odd[share[odd].argsort(descending=True, stable=True)][:most]
     named = lambda y: [ds.classes[i] for i in y.tolist()]
     t = dict(image=odd.numpy(), label=named(ds.hard[odd]), seems=named(seems[odd]), share=share[odd].numpy())
-    return pd.DataFrame(t), (seems == ds.hard).float().mean().item()
+    confirmed = [(seems == y)[ds.hard == y].float().mean() for y in ds.hard.unique()]
+    return pd.DataFrame(t), torch.stack(confirmed).mean().item()
 
-# %% ../nbs/13_look.ipynb #f6b0464e
+# %% ../nbs/13_look.ipynb #a5cd4f0e
 FEW = 20     # images of a class: with fewer, its test set has three or four
 TRUSTED = .7 # of the labels that the nearest images confirm: below it they cannot tell which are wrong
 
@@ -83,7 +84,7 @@ def _labels(odd:pd.DataFrame, trusted:float, name_of)->tuple[list[str], list[str
     "Labels that do not fit, where that can be told."
     if trusted < TRUSTED:
         return [], ["which labels are wrong cannot be told: the nearest images confirm only "
-                    f"{100*trusted:.0f} % of all labels"]
+                    f"{100*trusted:.0f} % of a class's labels"]
     some = ", ".join(f"{name_of(r.image)} is labelled {r.label!r} and looks like {r.seems!r}"
                      for r in odd[:3].itertuples())
     return [f"{len(odd)} {'label' if len(odd) == 1 else 'labels'} may be wrong: {some}"]*bool(len(odd)), []
@@ -128,7 +129,7 @@ class Look:
         said = [f"WARNING: {w}" for w in loud] + quiet or ["nothing wrong was found"]
         return "\n".join([f"{self.pool.name}: {what}, {len(self.pool.classes)} classes"] + said)
 
-# %% ../nbs/13_look.ipynb #387b3156
+# %% ../nbs/13_look.ipynb #239fac0a
 def show(
     seen:Look,
     n:int=10, # of each kind
@@ -136,13 +137,14 @@ def show(
     "Pictures of what was found: pairs of images that are nearly one, and labels that do not fit."
     import matplotlib.pyplot as plt
     x, pairs = seen.both.x, seen.pairs[:n]
-    odd, trusted = seen.labels if seen.deep else (pd.DataFrame(dict(image=[], label=[], seems=[])), 0)
+    odd, trusted = seen.labels if seen.deep else (pd.DataFrame(columns=["image", "label", "seems"]), 0)
     odd = odd[:n if trusted >= TRUSTED else 0]
     rows = [pairs.a, pairs.b]*bool(len(pairs)) + [odd.image]*bool(len(odd))
     if not rows: return None
     fig, axs = plt.subplots(len(rows), n, figsize=(n, 1.25*len(rows)), squeeze=False)
     for ax in axs.flat: ax.axis("off")
-    titles = [pairs["class a"], pairs["class b"]]*bool(len(pairs)) + [odd.label + " or " + odd.seems]*bool(len(odd))
+    unsure = [f"{r.label} or {r.seems}" for r in odd.itertuples()]
+    titles = [pairs["class a"], pairs["class b"]]*bool(len(pairs)) + [unsure]*bool(unsure)
     for row,images,title in zip(axs, rows, titles):
         for ax,i,t in zip(row, images, title):
             ax.imshow(x[i].permute(1, 2, 0).numpy(), cmap="gray", vmin=0, vmax=255)
