@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['VOTES', 'FEW', 'TRUSTED', 'pairs_of', 'suspects', 'Look', 'show', 'look']
 
-# %% ../nbs/13_look.ipynb #c867b99d
+# %% ../nbs/13_look.ipynb #39aa2e02
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from .copies import centred, nearest, soften
-from .data import ImageSet, all_duplicates, data_faults, load
+from .data import DATASETS, ImageSet, all_duplicates, data_faults, load
 from .files import formats
 
 # %% ../nbs/13_look.ipynb #261c01a4
@@ -129,7 +129,7 @@ class Look:
         said = [f"WARNING: {w}" for w in loud] + quiet or ["nothing wrong was found"]
         return "\n".join([f"{self.pool.name}: {what}, {len(self.pool.classes)} classes"] + said)
 
-# %% ../nbs/13_look.ipynb #239fac0a
+# %% ../nbs/13_look.ipynb #fb69b749
 def show(
     seen:Look,
     n:int=10, # of each kind
@@ -143,7 +143,7 @@ def show(
     if not rows: return None
     fig, axs = plt.subplots(len(rows), n, figsize=(n, 1.25*len(rows)), squeeze=False)
     for ax in axs.flat: ax.axis("off")
-    unsure = [f"{r.label} or {r.seems}" for r in odd.itertuples()]
+    unsure = [f"{r.label} or\n{r.seems}" for r in odd.itertuples()]
     titles = [pairs["class a"], pairs["class b"]]*bool(len(pairs)) + [unsure]*bool(unsure)
     for row,images,title in zip(axs, rows, titles):
         for ax,i,t in zip(row, images, title):
@@ -154,7 +154,7 @@ def show(
     fig.suptitle(f"{seen.pool.name}: {'; below, '.join(kinds)}", fontsize=8)
     return fig
 
-# %% ../nbs/13_look.ipynb #85bcab47
+# %% ../nbs/13_look.ipynb #db4d2eeb
 def look(
     dataset:str|Path="digits", # as for `load`
     data_dir:str="", # as for `data_root`
@@ -164,5 +164,5 @@ def look(
 )->Look: # prints as sentences
     "Load a data set and say what is in it. `ValueError` as `load`."
     pool, test = load(dataset, data_dir, skip, **kwargs)
-    is_folder = pool.name != dataset and Path(dataset).expanduser().is_dir()
+    is_folder = dataset not in DATASETS and Path(dataset).expanduser().is_dir()
     return Look(pool, test, features, formats(dataset) if is_folder else None)

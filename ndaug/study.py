@@ -7,7 +7,7 @@ __all__ = ['LARGE', 'Cell', 'Run', 'learned_from', 'code_of', 'config', 'as_now'
            'images', 'judge', 'new_record', 'enough_memory', 'keep_picture', 'run_arm', 'losses_of', 'work', 'announce',
            'look_at', 'run_part', 'run_cell']
 
-# %% ../nbs/42_study.ipynb #ce624882
+# %% ../nbs/42_study.ipynb #0abb4be2
 import hashlib, json, sys, time
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 import ndaug
-from .arms import LEARNS, Arm, Unsuited, default_settings, drawn, settings
+from .arms import LEARNS, Arm, Unsuited, default_settings, drawn, reduced, settings
 from .classifiers import Classifier, classifier, classifier_settings
 from .core import Checkpoint, alone, difference, environment, file_sha256, once, replacing, write_json
 from .data import ImageSet, Split, all_duplicates, image_grid, load, split, subset
@@ -247,7 +247,7 @@ def judge(
     return dict(best_epoch=found.best_epoch, val_accuracy=round(found.val_accuracy, 4),
                 test_accuracy=round(accuracy_of(cm), 4), confusion=cm.tolist(), right=right, history=found.history)
 
-# %% ../nbs/42_study.ipynb #2542cdd3
+# %% ../nbs/42_study.ipynb #35ef33bc
 def new_record(run:Run)->Record:
     "A record with all that is known before anything has run."
     cell, p = run.cell, run.cell.params
@@ -275,7 +275,9 @@ def keep_picture(run:Run, shown:ImageSet|None)->None:
     from PIL import Image
     path = run.path.with_suffix(".png")
     if shown is None: return path.unlink(missing_ok=True)
-    with replacing(path) as tmp: Image.fromarray(image_grid(shown if len(shown) else run.cell.train)).save(tmp, "PNG")
+    if not len(shown): shown = run.cell.train
+    shown = replace(shown, x=reduced(shown.x.float()).byte()) # as large as a page has room for
+    with replacing(path) as tmp: Image.fromarray(image_grid(shown)).save(tmp, "PNG")
 
 # %% ../nbs/42_study.ipynb #28cbd246
 def run_arm(
@@ -328,12 +330,12 @@ def announce(cell:Cell)->dict: # the extractors
                 print(f"FID {k} will be null: {e}", flush=True)
     return cell.extractors
 
-# %% ../nbs/42_study.ipynb #098ea7fa
+# %% ../nbs/42_study.ipynb #a911d986
 def look_at(cell:Cell)->Look: # prints as sentences
     "A look at the data before arms are run, by the features that are at hand."
     at_hand = [e for k in ("imagenet", "domain") if isinstance(e := announce(cell).get(k), Extractor)]
-    pool, test = cell.data
     features = (lambda x: at_hand[0](x)[0]) if at_hand else None
+    pool, test = cell.data
     return Look(pool, test, features, deep=len(pool) + len(test or []) <= LARGE)
 
 LARGE = 20_000 # images; to find near copies among more takes minutes
