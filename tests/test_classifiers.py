@@ -30,17 +30,18 @@ def pictures(tmp_path_factory):
 
 
 @pytest.mark.parametrize("name", ["pretrained", "finetune", "capsule"])
-def test_records_of_a_classifier(name, tmp_path, cache):
-    records = study.run_cell(cell(tmp_path, classifier=name))
+def test_records_of_a_classifier(name, pictures, tmp_path, cache):
+    small = dict(dataset=str(pictures), frac=100, size=28)
+    records = study.run_cell(cell(tmp_path, classifier=name, **small))
     for r in records:
         assert r["protocol"] == f"smoke-{name}" and not r["failed"] and 0 <= r["test_accuracy"] <= 100
         assert r["config"]["classifier"]["name"] == name and "vgg" not in r["config"]
     epochs = {"finetune": 1}.get(name, 2)  # a quarter of two, at least one
     assert [r["epochs"] for r in records] == [epochs]*2
-    again = study.run_cell(cell(tmp_path, classifier=name))
+    again = study.run_cell(cell(tmp_path, classifier=name, **small))
     assert again == records  # not run again
     with pytest.raises(ValueError, match="is a record of another configuration"):
-        cell(tmp_path)  # of the VGG, in the same place
+        cell(tmp_path, **small)  # of the VGG, in the same place
 
 
 def test_large_images_are_for_pretrained_networks(pictures, tmp_path, cache, capsys):
