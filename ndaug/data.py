@@ -70,10 +70,11 @@ class ImageSet:
         classes = f"{len(self.classes)} classes, {self.counts.min()} to {self.counts.max()} per class"
         return f"{self.name}: {len(self)} images {self.shape}, {classes}"
 
-# %% ../nbs/01_data.ipynb #4ffe14c1
+# %% ../nbs/01_data.ipynb #f6657a28
 def _near(ds:ImageSet)->tuple[Tensor, Tensor]: # as from `near_copies`, but for copies
     "Of large sets they are cached, since each job of a study asks for them."
     def find(checkpoint=None):
+        if len(ds) > 20_000: print(f"{ds.name}: near copies are looked for, once, which takes minutes", flush=True)
         different = (ds.copy_of == torch.arange(len(ds))).nonzero()[:, 0]
         pairs, distances = near_copies(ds.x[different])
         return dict(pairs=different[pairs], distances=distances), {}

@@ -111,13 +111,13 @@ def inception(
     net = _Inception(weights, precision).to(device)
     return Extractor("inception", file_sha256(weights)[:16], net, torch.device(device), bs=32)
 
-# %% ../nbs/32_features.ipynb #db6b3cf3
+# %% ../nbs/32_features.ipynb #97c1887e
 def imagenet(
     device="cpu",
     model:str=LITE0, # a name of timm's
 )->Extractor: # 1280 features, 1000 classes
     "An ImageNet backbone as an extractor. `ValueError` saying why there is none."
-    eye = frozen(model, device)
+    eye = frozen(model, str(device), "float32")
     return Extractor("imagenet", eye.ident, lambda x: eye.net.features(x/255), torch.device(device), bs=64)
 
 # %% ../nbs/32_features.ipynb #e2a90bf2

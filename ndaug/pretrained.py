@@ -13,7 +13,7 @@ from torch import nn
 from .backbone import LITE0, Backbone, backbone, frozen
 from .classifiers import Classifier
 
-# %% ../nbs/34_pretrained.ipynb #852b4a35
+# %% ../nbs/34_pretrained.ipynb #31e38c58
 @dataclass(frozen=True)
 class Pretrained(Classifier):
     "A frozen ImageNet network and a linear layer on its features."
@@ -23,7 +23,7 @@ class Pretrained(Classifier):
     repeats = 8
 
     def prepare(self, ds, device="cpu", precision="float32", keep=False):
-        eye = frozen(self.model, device, precision)
+        eye = frozen(self.model, str(device), precision) # "cpu" and its torch.device are one
         return replace(ds, x=eye.of(ds) if keep else eye(ds.x))
 
     def build(self, shape, n_classes):
