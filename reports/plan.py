@@ -4,7 +4,8 @@ python reports/plan.py [study.yaml] [--rates FOLDER] [--workers 1,4,16] [--start
 
 The rates are seconds per update of a generator and per image that the classifier trains on (an image evaluated counts a
 quarter), medians over the records under FOLDER (default reports/main). A data set that none of them is of is given the
-slowest rate. Jobs are then dealt to workers as snakemake does: whenever one is free it takes a job that can run.
+slowest rate, and more for images larger than 32x32. Jobs are then dealt to workers as snakemake does: whenever one is
+free it takes a job that can run.
 """
 import argparse
 import heapq
@@ -13,6 +14,7 @@ from itertools import product
 from pathlib import Path
 
 from ndaug.arms import LEARNS, get, name_of
+from ndaug.classifiers import CLASSIFIERS
 from ndaug.data import dataset_name, load, split
 from ndaug.records import read_record, record_path
 from ndaug.schedules import EVALUATED, duration, rates, seconds, seen
@@ -23,12 +25,12 @@ DEFAULTS = Path(__file__).parent/"study.yaml"
 
 
 def sizes(dataset, study):
-    "Images to train on, validate on and test on."
+    "Images to train on, validate on and test on, and the pixels of one."
     name = dataset_name(dataset)
-    if name == "mnist": return 42_500, 17_500, 10_000
-    if name in ("cifar10", "cifar10-folder"): return 42_500, 7_500, 10_000
+    if name == "mnist": return 42_500, 17_500, 10_000, 28**2
+    if name in ("cifar10", "cifar10-folder"): return 42_500, 7_500, 10_000, 32**2
     s = split(*load(dataset, study["data_dir"], size=study["size"] or None, fit=study["fit"] or "crop"))
-    return len(s.train), len(s.val), len(s.test)
+    return len(s.train), len(s.val), len(s.test), s.train.shape[1]*s.train.shape[2]
 
 
 def jobs(study, rate, startup=0.):
@@ -36,9 +38,10 @@ def jobs(study, rate, startup=0.):
     protocol, out, found = protocol_of(study), Path(study["out"]), {}
     for dataset in study["datasets"]:
         arms = {name_of(spec): get(spec).under(protocol.base) for spec in arms_of(study, dataset)}
-        data, (n_all, n_val, n_test) = dataset_name(dataset), sizes(dataset, study)
+        data, (n_all, n_val, n_test, pixels) = dataset_name(dataset), sizes(dataset, study)
+        scale = 1 if (data, "arm") in rate else max(1, pixels/32**2)
 
-        def cost(what, amount): return startup + seconds(rate, data, what, amount)
+        def cost(what, amount): return startup + scale*seconds(rate, data, what, amount)
         features = max(2*n_all, 6000) + n_val*EVALUATED
         found[data] = ("features", cost("arm", features), (), out/data/"features.json")
         for frac, seed, (name, arm) in product(study["fracs"], study["seeds"], arms.items()):
@@ -118,6 +121,8 @@ def main():
     print(f"{size}, {protocol_of(study).name}; rates from {a.rates}:")
     for (data, what), v in sorted(rate.items()):
         print(f"  {data}: {'an image of the classifier' if what == 'arm' else f'an update of {what}'} {1e3*v:.1f} ms")
+    if (name := study["classifier"] or CLASSIFIERS[0]) != CLASSIFIERS[0]:
+        print(f"  these are of {CLASSIFIERS[0]}: {name} has others")
     left_table(found, finished)
     workers_table(found, map(int, a.workers.split(",")))
 

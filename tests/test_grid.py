@@ -11,6 +11,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 from conftest import ROOT, without_times
@@ -130,6 +131,16 @@ def test_costs_by_hand(plan):
     evaluated = (5_000 + 10_000)/4
     features, orig = .01*(85_000 + 17_500/4), .01*(425*30 + evaluated)
     assert [round(v[1], 6) for v in jobs.values()] == [features, orig, .1*900, .01*(850*30 + evaluated)]
+
+
+def test_large_images_cost_more(plan, tmp_path):
+    rng = np.random.default_rng(0)
+    for side in (32, 64):
+        np.savez(tmp_path/f"s{side}.npz", x=rng.integers(0, 256, (40, side, side), dtype=np.uint8), y=np.arange(40) % 2)
+    study = dict(datasets=[f"{tmp_path}/s32.npz", f"{tmp_path}/s64.npz"], fracs=[100], seeds=[0], arms=["ORIG"],
+                 protocol="quick", out="none", data_dir="", size=None, fit="")
+    jobs = plan.jobs(study, {("mnist", "arm"): .01})
+    assert jobs["s64/100/0/ORIG"][1] == pytest.approx(4*jobs["s32/100/0/ORIG"][1])
 
 
 def test_wall_times_by_hand(plan):
