@@ -334,26 +334,27 @@ def _check_classes(ds:ImageSet, same:Tensor, least:int, part:str):
 def _cut(
     ds:ImageSet,
     same:Tensor, # images with the same number stay together, (n,)
-    n:int, # images of the first part, to within what groups and small classes need
+    n:float, # images of the first part, to within what groups and small classes need
     g:torch.Generator,
     least:tuple, # different images of each class that each part needs
+    after:float=0, # images of the order that are passed over
 )->tuple[Tensor, Tensor]: # indices of the first part and of the rest, int64
     "Two stratified parts."
     unit = _numbered(same)
     size = unit.bincount()
     first = torch.zeros_like(size).scatter_reduce(0, unit, torch.arange(len(ds)), "amin", include_self=False)
     order = stratified_order(ds.y[first], g)
-    n_units = int((size[order].cumsum(0) <= n).sum())
-    order = _reserve(order, n_units, ds, unit, least)
+    ends = size[order].cumsum(0)
+    mine = (ends > after + 1e-6) & (ends <= after + n + 1e-6)
+    order = _reserve([order[mine], order[~mine]], ds, unit, least)
     rank = torch.cat(order).argsort()[unit] # of each image: the place of its unit
     by_rank, n = rank.argsort(stable=True), int(size[order[0]].sum())
     return by_rank[:n], by_rank[n:]
 
-def _reserve(order:Tensor, n:int, ds:ImageSet, unit:Tensor, least:tuple)->list[Tensor]: # units of both parts
+def _reserve(parts:list, ds:ImageSet, unit:Tensor, least:tuple)->list[Tensor]: # units of both parts
     "Where a part lacks images of a class, the first of them in the order that the other part can spare."
-    has = torch.zeros(len(order), len(ds.classes), dtype=torch.bool)
+    has = torch.zeros(sum(map(len, parts)), len(ds.classes), dtype=torch.bool)
     has[unit, ds.y] = True
-    parts = [order[:n], order[n:]]
     for to,other in ((0, 1), (1, 0)):
         for k in range(len(ds.classes)):
             lacks = least[to] - int(has[parts[to], k].sum())
@@ -368,6 +369,7 @@ def split(
     pool:ImageSet, # train plus validation (plus test, where the data set has none of its own)
     test:ImageSet|None, # the data set's own test set
     seed:int=0, # draws the split and the order of the subsets
+    folds:int=0, # parts of the pool that so many seeds test on in turn; 0: each seed draws its test set
 )->Split: # its `train` is ordered: the first n images are the subset of size n
     """Stratified training, validation and test sets, each with images of all classes; at least two to train on.
     Whether that can be is decided by the number of different images of each class alone: `ValueError` naming it."""
@@ -376,12 +378,20 @@ def split(
     _check_classes(pool, same, sum(needs.values()) if test is None else 3, "the split")
     rest, n_train = pool, N_TRAIN.get(pool.name, round(.85*len(pool)))
     if test is None:
-        drawn, left = _cut(pool, same, round(.15*len(pool)), generator(seed, "test"), (1, 3))
-        test, rest, same, n_train = pool[drawn], pool[left], same[left], round(.70*len(pool))
+        drawn, left = _tested(pool, same, seed, folds)
+        test, rest, same, n_train = pool[drawn], pool[left], same[left], round(.70/.85*len(left) if folds else .70*len(pool))
+    elif folds: raise ValueError(f"folds={folds}: {pool.name} has a test set of its own, leave folds out.")
     else: _check_classes(test, test.copy_of, 1, "its test set")
     train, val = (rest[i] for i in _cut(rest, same, n_train, generator(seed, "split"), (2, 1)))
     order = stratified_order(train.y, generator(seed, "subset"))
     return Split(train[_all_early(order, train.y)], val, test)
+
+def _tested(pool, same, seed, folds):
+    "Indices of the images that a seed tests on, and of the rest."
+    if not folds: return _cut(pool, same, round(.15*len(pool)), generator(seed, "test"), (1, 3))
+    again, part = divmod(seed, folds)
+    n = len(pool)/folds
+    return _cut(pool, same, n, generator(again, "folds"), (1, 3), part*n)
 
 # %% ../nbs/01_data.ipynb #131fcbf1
 def _all_early(order:Tensor, y:Tensor)->Tensor:

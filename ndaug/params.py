@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['FEATURES', 'PARAMS', 'Params', 'expand', 'read_arms', 'read_path', 'check_outside', 'read_ratio', 'read_protocol',
-           'read_flag', 'check_size', 'null_is_default', 'read_params', 'check_names', 'leave_nbs']
+           'read_flag', 'check_size', 'null_is_default', 'read_folds', 'read_params', 'check_names', 'leave_nbs']
 
 # %% ../nbs/41_params.ipynb #7747f870
 import functools, inspect, os, re, symtable, sys
@@ -42,6 +42,7 @@ class Params:
     size: int|None = None # pixels a side of the images of a folder or an .npz; None: chosen from them
     fit: str = "crop" # how these become squares
     mirror: bool|None = None # whether images may be mirrored; None: what the data set says
+    folds: int = 0 # as for `split`
     part: str = "all"
 
 def _choice(name, value, allowed):
@@ -197,6 +198,12 @@ def null_is_default(f):
     return read
 
 # %% ../nbs/41_params.ipynb #269782c4
+def read_folds(value)->int:
+    "Folds, or 0 for none."
+    n = whole_number("folds", value, 0, 10, "number of folds")
+    if n == 1: raise ValueError("folds=1 is not valid: give 2 to 10, or 0 for a test set that each seed draws.")
+    return n
+
 @null_is_default
 def read_params(
     dataset="digits", # as for `load`
@@ -218,6 +225,7 @@ def read_params(
     size=None, # pixels a side of the images of a folder or an .npz, as for `check_size`; None: chosen from them
     fit="crop", # how these become squares, "crop" or "letterbox"
     mirror=None, # whether an image may be mirrored, instead of what the data set says
+    folds=0, # parts of the images that so many seeds test on in turn, 2 to 10; 0: each seed draws its test set
     part="all", # or only what arms and jobs share: "features", or what arms learn ("images")
 )->Params:
     "Check what a user gave. `ValueError` naming the value and what is allowed."
@@ -232,6 +240,7 @@ def read_params(
         dataset, check_frac(frac), whole_number("seed", seed, 0, 2**53), found, grouped, protocol, classifier,
         _listed("features", features, FEATURES), data_dir, out, pick_device(str(device)), "float32",
         read_flag("skip_unreadable", skip_unreadable), size, fit, read_flag("mirror", mirror, empty=True),
+        read_folds(folds),
         _choice("part", part, ("all", "features", "images")))
     return replace(p, precision=pick_precision(precision, p.device)) # last: it may measure
 

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['OWN', 'arms_of', 'kinds_of', 'simulated', 'read_cell', 'unchecked', 'read_study', 'frame', 'cells', 'chance',
            'paired_interval', 'class_gains', 'largest_gain', 'mean_interval', 'mean_table', 'power', 'seeds_to_decide',
-           'holm', 'differences', 'noise', 'verdicts', 'log_fit', 'log_fits', 'labels_for', 'label_table',
+           'holm', 'differences', 'noise', 'overlap', 'verdicts', 'log_fit', 'log_fits', 'labels_for', 'label_table',
            'fid_and_gain', 'compare']
 
 # %% ../nbs/50_stats.ipynb #0b306fe6
@@ -49,7 +49,7 @@ def _made_up(arm, kind, effect, acc, n, n_test, rng):
         history={"train_loss": [2., 1.], "val_accuracy": [None, acc]},
         losses={"loss": [2., 1.]} if kind == "generated" else {}, fid={"domain": fid, "inception": None},
         fid_detail={"domain": score, "inception": score | dict(reason="no weights", biased=True, inception_score=None)},
-        data=dict(pool="0"*16, test=None, duplicates={}, left_out={}), seconds=10., device="cpu",
+        data=dict(pool="0"*16, test="0"*16, duplicates={}, left_out={}), seconds=10., device="cpu",
         precision="float32", versions={"torch": "2"}, commit="0"*40, clean=True, hardware="none")
 
 # %% ../nbs/50_stats.ipynb #b487a147
@@ -223,10 +223,11 @@ def power(
     effect:float, # mean difference in standard deviations of the differences
     arms:int=2, # whose runs tell that deviation
     alpha:float=.05,
+    overlap:float=0., # as from `overlap`
 )->float: # chance to find it
     "Power of the two-sided test of one difference (noncentral t); with two arms, of the paired t-test."
     df = (arms - 1)*(n - 1)
-    t, nc = stats.t.ppf(1 - alpha/2, df), abs(effect)*n**.5
+    t, nc = stats.t.ppf(1 - alpha/2, df), abs(effect)/(1/n + overlap)**.5
     return float(stats.nct.sf(t, df, nc) + stats.nct.cdf(-t, df, nc))
 
 # %% ../nbs/50_stats.ipynb #c608658c
@@ -236,10 +237,11 @@ def seeds_to_decide(
     wanted:float=.8, # power
     alpha:float=.05,
     most:int=1000,
+    overlap:float=0., # as from `overlap`
 )->float: # seeds; inf if `most` are not enough
     "How many seeds would find this gain with that power."
     if not sd > 0: return 2 if gain else math.inf
-    enough = lambda n: power(n, gain/sd, arms, alpha)
+    enough = lambda n: power(n, gain/sd, arms, alpha, overlap)
     n = bisect.bisect_left(range(most + 1), wanted, lo=2, key=enough) # power grows with n
     return n if n <= most else math.inf
 
@@ -290,6 +292,14 @@ def noise(
     rest = y - X @ np.linalg.lstsq(X, y)[0]
     return float(max(np.linalg.norm(rest)/df**.5, _grain(done))), df
 
+# %% ../nbs/50_stats.ipynb #721e0747
+def overlap(
+    records:list[dict], # of one data set
+)->float: # 0 with a test set of its own
+    "What the variance of a mean has besides 1/seeds where each seed draws its test images from the pool: test/train."
+    drawn = [r for r in records if r.get("data") and not r["data"]["test"]]
+    return max((r["n_test"]*r["frac"]/100/r["n_train"] for r in drawn), default=0.)
+
 # %% ../nbs/50_stats.ipynb #5be245a6
 OWN = 10 # seeds from which a pair's own differences tell its noise
 
@@ -302,7 +312,7 @@ def _test(records, arm, base, shared):
     d = differences(records, arm, base)
     if not len(d): return {}
     sd, df = shared if len(d) < OWN else (max(d.std(ddof=1)/2**.5, _grain(records)), len(d) - 1)
-    gain, se = d.mean(), sd*(2/len(d))**.5 if len(d) > 1 else math.nan # one seed decides nothing
+    gain, se = d.mean(), sd*(2/len(d) + 2*overlap(records))**.5 if len(d) > 1 else math.nan # one seed decides nothing
     half = stats.t.ppf(.975, df)*se
     return dict(base=base, arm=arm, seeds=len(d), gain=gain, low=gain - half, high=gain + half, noise=sd,
                 p=2*stats.t.sf(abs(gain)/se, df))
@@ -317,14 +327,15 @@ def verdicts(
     rows = []
     for (data,protocol,frac),recs in cells(records).items():
         shared, n_arms = noise(recs), len({r["arm"] for r in recs if r["test_accuracy"] is not None})
+        common = overlap(recs)
         for arm,base in _compared(arms_of(records), bases):
             tested = _test(recs, arm, base, shared)
-            if tested: rows.append(dict(dataset=data, protocol=protocol, frac=frac, arms=n_arms) | tested)
-    t = pd.DataFrame(rows, columns="dataset protocol frac base arm seeds gain low high noise p arms".split())
+            if tested: rows.append(dict(dataset=data, protocol=protocol, frac=frac, arms=n_arms, common=common) | tested)
+    t = pd.DataFrame(rows, columns="dataset protocol frac base arm seeds gain low high noise p arms common".split())
     each = alpha/max(1, t["p"].notna().sum()) # what the smallest p has to be below
-    needed = lambda r: seeds_to_decide(r.gain, r.noise*2**.5, r.arms, alpha=each)
+    needed = lambda r: seeds_to_decide(r.gain, r.noise*2**.5, r.arms, alpha=each, overlap=r.common)
     t["needed"] = [math.nan if math.isnan(r.p) else needed(r) for r in t.itertuples()]
-    t = t.drop(columns="arms")
+    t = t.drop(columns=["arms", "common"])
     t.insert(len(t.columns) - 1, "p (Holm)", holm(t["p"]))
     t["verdict"] = np.where(~(t["p (Holm)"] < alpha), "undecided", np.where(t["gain"] > 0, "helps", "hurts"))
     return t

@@ -65,7 +65,7 @@ class Cell:
     @cached_property
     def extractors(self)->dict: # feature set -> Extractor, or the reason (str) why there is none
         p = self.params
-        of = self.split if p.seed == 0 else split(*self.data, 0) # one set of domain features for all seeds
+        of = self.split if p.seed == 0 else split(*self.data, 0, p.folds) # one set of domain features for all seeds
         return find_extractors(p.features, of, p.protocol.domain, p.device)
 
     @cached_property
@@ -206,7 +206,7 @@ def open_cell(
     "Load the data, split and cut it, look at the records that are there. `ValueError` for what is wrong."
     data = load(params.dataset, params.data_dir, params.skip_unreadable, params.size, params.fit)
     if params.mirror is not None: data = tuple(d and replace(d, mirror=params.mirror) for d in data)
-    params, s = suited(params, data[0]), split(*data, params.seed)
+    params, s = suited(params, data[0]), split(*data, params.seed, params.folds)
     cell = Cell(params, data, s, subset(s.train, params.frac))
     check_data(cell)
     for judged in (cell.classifier, *params.arms.values()): judged.check(cell.train)
