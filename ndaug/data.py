@@ -326,7 +326,8 @@ def _check_classes(ds:ImageSet, same:Tensor, least:int, part:str):
         mine = same[ds.hard == k]
         n, different = len(mine), len(mine.unique())
         if different < least:
-            has = f"{n} images" + (f", or {different} with copies and near copies counted once" if different < n else "")
+            has = f"{n} images"
+            if different < n: has += f", or {different} with copies and near copies counted once"
             raise ValueError(f"{ds.name}: class {name!r} has {has}, and {part} needs at least {least} of each class: "
                              f"add {least - different}, or give a data set without that class.")
 
