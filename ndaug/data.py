@@ -380,7 +380,8 @@ def split(
     rest, n_train = pool, N_TRAIN.get(pool.name, round(.85*len(pool)))
     if test is None:
         drawn, left = _tested(pool, same, seed, folds)
-        test, rest, same, n_train = pool[drawn], pool[left], same[left], round(.70/.85*len(left) if folds else .70*len(pool))
+        n_train = round(.70/.85*len(left) if folds else .70*len(pool))
+        test, rest, same = pool[drawn], pool[left], same[left]
     elif folds: raise ValueError(f"folds={folds}: {pool.name} has a test set of its own, leave folds out.")
     else: _check_classes(test, test.copy_of, 1, "its test set")
     train, val = (rest[i] for i in _cut(rest, same, n_train, generator(seed, "split"), (2, 1)))

@@ -20,9 +20,10 @@ from .data import DATASETS, check_frac, check_own_size, dataset_name, load
 from .files import LARGE, check_resize
 from .schedules import OPTIMIZERS, PROTOCOLS, Protocol
 
-# %% ../nbs/41_params.ipynb #ac3772ec
+# %% ../nbs/41_params.ipynb #0dc24cbb
 FEATURES = ("auto", "domain", "inception", "imagenet") # `32_features`
 
+# %% ../nbs/41_params.ipynb #ac3772ec
 @dataclass(frozen=True)
 class Params:
     "The parameters of `nbs/run.ipynb`, checked."
@@ -197,13 +198,14 @@ def null_is_default(f):
     def read(*args, **given): return f(*args, **{k: v for k,v in given.items() if v is not None})
     return read
 
-# %% ../nbs/41_params.ipynb #269782c4
+# %% ../nbs/41_params.ipynb #6c80900f
 def read_folds(value)->int:
     "Folds, or 0 for none."
     n = whole_number("folds", value, 0, 10, "number of folds")
     if n == 1: raise ValueError("folds=1 is not valid: give 2 to 10, or 0 for a test set that each seed draws.")
     return n
 
+# %% ../nbs/41_params.ipynb #269782c4
 @null_is_default
 def read_params(
     dataset="digits", # as for `load`

@@ -330,7 +330,8 @@ def verdicts(
         common = overlap(recs)
         for arm,base in _compared(arms_of(records), bases):
             tested = _test(recs, arm, base, shared)
-            if tested: rows.append(dict(dataset=data, protocol=protocol, frac=frac, arms=n_arms, common=common) | tested)
+            of = dict(dataset=data, protocol=protocol, frac=frac, arms=n_arms, common=common)
+            if tested: rows.append(of | tested)
     t = pd.DataFrame(rows, columns="dataset protocol frac base arm seeds gain low high noise p arms common".split())
     each = alpha/max(1, t["p"].notna().sum()) # what the smallest p has to be below
     needed = lambda r: seeds_to_decide(r.gain, r.noise*2**.5, r.arms, alpha=each, overlap=r.common)
