@@ -21,7 +21,7 @@ from .files import LARGE, check_resize
 from .schedules import OPTIMIZERS, PROTOCOLS, Protocol
 
 # %% ../nbs/41_params.ipynb #0dc24cbb
-FEATURES = ("auto", "domain", "inception", "imagenet") # `32_features`
+FEATURES = ("auto", "domain", "inception", "imagenet", "none") # `32_features`
 
 # %% ../nbs/41_params.ipynb #ac3772ec
 @dataclass(frozen=True)

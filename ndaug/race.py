@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['LOOKS', 'ERROR', 'SHARES', 'clear', 'look', 'gain_of', 'smallest_gain', 'next_round', 'outcome']
 
-# %% ../nbs/54_race.ipynb #3d0a721c
+# %% ../nbs/54_race.ipynb #55cc1790
 import math
 from functools import lru_cache
 
@@ -14,7 +14,7 @@ import pandas as pd
 from scipy import stats
 
 from .arms import AUGORIG, ORIG, in_order
-from .stats import noise, overlap, power
+from .stats import noise, overlap
 
 # %% ../nbs/54_race.ipynb #8eb537dd
 LOOKS = 3     # at most
