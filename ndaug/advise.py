@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['PARAMS', 'SMALL', 'FOLDS', 'KEPT', 'Advice', 'question', 'resumed', 'prices', 'advise', 'sentence', 'plot_outcome']
 
-# %% ../nbs/56_advise.ipynb #f1602fa5
+# %% ../nbs/56_advise.ipynb #5a85da46
 import io, json, math, time
 from concurrent.futures import as_completed
 from contextlib import redirect_stdout
@@ -14,7 +14,7 @@ from dataclasses import asdict, astuple, dataclass, field, replace
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from .arms import AUGORIG, ORIG, colors
+from .arms import AUGORIG, ORIG, colors, name_of
 from .core import difference, write_json
 from .data import load
 from .figures import text
@@ -26,7 +26,7 @@ from .records import read_record, record_path
 from .schedules import duration
 from .study import Cell, open_cell
 
-# %% ../nbs/56_advise.ipynb #d4de5f02
+# %% ../nbs/56_advise.ipynb #969fbb9d
 PARAMS = ("dataset", "minutes", "classifier", "arms", "out", "protocol", "data_dir", "device", "precision",
           "skip_unreadable", "size", "fit", "mirror") # of `nbs/advise.ipynb`
 SMALL = 600 # images, under which they are tested on in folds
@@ -56,7 +56,7 @@ class Advice:
 
     @property
     def table(self)->pd.DataFrame: # as from `outcome`
-        return outcome(self.plan.arms, self.rounds, self.records)
+        return outcome(self.rounds, self.records)
 
     def save(self):
         keep = {k: getattr(self, k) for k in ("asked", *KEPT)}
@@ -64,14 +64,15 @@ class Advice:
 
 KEPT = ("rounds", "warnings", "finished", "took")
 
-# %% ../nbs/56_advise.ipynb #303b711d
+# %% ../nbs/56_advise.ipynb #18a965c8
 def question(
     dataset="digits", minutes=30, classifier="vgg", arms="auto", out="reports/advice", # as in `nbs/advise.ipynb`
     protocol="strong", **given, # as for `read_params`: size, fit, mirror, skip_unreadable, data_dir, device, precision
-)->tuple[Cell, dict, bool]: # the cell of seed 0; what was asked; whether arms may be left out
+)->tuple[Cell, dict]: # the cell of seed 0; what was asked
     "Check and open what was asked. `ValueError` for what is wrong."
     auto = arms == "auto"
-    names = ",".join((ORIG.name, AUGORIG.name, *AUTO)) if auto else f"{ORIG.name},{AUGORIG.name},{arms}"
+    if not isinstance(arms, str): arms = ",".join(map(str, arms))
+    names = ",".join((ORIG.name, AUGORIG.name, *(AUTO if auto else [arms.strip("[]() ")])))
     given = dict(dataset=str(dataset), frac=100, protocol=protocol, classifier=classifier, features="none",
                  out=str(out)) | given
     if isinstance(minutes, bool) or not isinstance(minutes, (int, float)) or not 0 < minutes < 10_000:
@@ -80,7 +81,7 @@ def question(
     with redirect_stdout(io.StringIO()): pool, test = load(p.dataset, p.data_dir, p.skip_unreadable, p.size, p.fit)
     given |= dict(folds=FOLDS if test is None and len(pool) < SMALL else 0, device=str(p.device), precision=p.precision)
     cell = open_cell(replace(p, folds=given["folds"], grouped=tuple(p.arms) if auto else ()))
-    return cell, given | dict(minutes=minutes, arms=arms), auto
+    return cell, given | dict(minutes=minutes, arms=names if auto else arms)
 
 # %% ../nbs/56_advise.ipynb #54003942
 def resumed(cell:Cell, asked:dict)->Advice|None:
@@ -94,13 +95,15 @@ def resumed(cell:Cell, asked:dict)->Advice|None:
     plan, clock = Plan(**kept["plan"]), time.time() - kept["seconds"]
     return Advice(cell, asked, plan, **{k: kept[k] for k in KEPT}, clock=clock)
 
-# %% ../nbs/56_advise.ipynb #d24bc191
+# %% ../nbs/56_advise.ipynb #b92eefdd
 def _place(advice, arm, seed): return record_path(advice.cell.params.out, advice.cell.name, 100, seed, arm)
 
 def _given(advice, arm, seed):
     "A job, as for `read_params`."
     spec = {k: v for k,v in advice.asked.items() if k not in ("minutes", "arms")}
-    return spec | ({} if advice.plan.level == 1 else dict(epochs=advice.plan.epochs)) | dict(arms=arm, seed=seed)
+    specs = {name_of(s): s for s in advice.asked["arms"].split(",")} # files of arms of one's own
+    return spec | ({} if advice.plan.level == 1 else dict(epochs=advice.plan.epochs)) | dict(
+        arms=specs.get(arm, arm), seed=seed)
 
 def _run(advice, workers):
     "The runs of the last round that are not there."
@@ -127,7 +130,7 @@ def prices(
     ratio = real/sum(plan.cost[a]*len(v) for a,v in took.items()) if took else 1.
     return {a: sum(took[a])/len(took[a]) if a in took else ratio*c for a,c in plan.cost.items()}
 
-# %% ../nbs/56_advise.ipynb #363c832b
+# %% ../nbs/56_advise.ipynb #e876f4db
 def _race(advice, workers):
     "Round after round, until the time or the arms are used up."
     plan = advice.plan
@@ -139,14 +142,14 @@ def _race(advice, workers):
         advice.rounds.append(rnd)
         advice.save()
         what = "new seeds for the leader" if rnd["kind"] == "proof" else f"round {len(advice.rounds)} of the race"
-        print(f"{what}: {', '.join(rnd['arms'])}; {len(rnd['seeds'])} seeds", flush=True)
+        n = len(rnd["seeds"])
+        print(f"{what}: {', '.join(rnd['arms'])}; {n} seed{'s'*(n > 1)}", flush=True)
 
 def advise(
-    *args, **kwargs, # as for `question`
+    cell:Cell, asked:dict, # as from `question`
 )->Advice:
     "Plan, race and prove; go on where an earlier call was stopped. `ValueError` for what is wrong."
     began = time.time()
-    cell, asked, auto = question(*args, **kwargs)
     advice, n = resumed(cell, asked), processes(cell.params.device)
     if advice and advice.finished: return advice
     workers = pool(n)
@@ -155,8 +158,8 @@ def advise(
             given = {k: v for k,v in asked.items() if k not in ("minutes", "arms")}
             rates = list(workers.map(time_it, [given | dict(arms=AUGORIG.name)]*n))
             slowest = Rates(*(max(of) for of in zip(*map(astuple, rates))))
-            advice = Advice(cell, asked, make_plan(cell, asked["minutes"], n, slowest, auto))
-            advice.clock = began
+            advice = Advice(cell, asked, make_plan(cell, asked["minutes"], n, slowest, bool(cell.params.grouped)),
+                            clock=began)
             advice.save()
         print(said(advice.plan, cell), flush=True)
         _race(advice, workers)
@@ -168,7 +171,7 @@ def advise(
     advice.save()
     return advice
 
-# %% ../nbs/56_advise.ipynb #3537ac25
+# %% ../nbs/56_advise.ipynb #a38da211
 def sentence(
     advice:Advice,
 )->str:
@@ -179,7 +182,7 @@ def sentence(
     gain = (f"{w['gain']:+.1f} points over repeating your images, 95 % interval {w['low']:.1f} to {w['high']:.1f}, "
             f"{w['seeds']:.0f} seeds")
     sure = w["verdict"] == "helps"
-    first = f"Use {name}: {gain}" if sure else f"Nothing is sure to help: {name} came closest, {gain}"
+    first = f"Use {name}: {gain}" if sure else f"Nothing is sure to help: {name} led the race, {gain}"
     rest = {v: [a for a in t.index[1:] if t.loc[a, "verdict"] == v] for v in ("helps", "hurts", "undecided", "failed")}
     words = dict(helps="helps too", hurts="hurts", undecided="undecided", failed="failed")
     return "; ".join([first, *(f"{', '.join(arms)} {words[v]}" for v,arms in rest.items() if arms)]) + "."

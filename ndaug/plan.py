@@ -75,7 +75,7 @@ def price(
     evaluated = (len(cell.split.val) + len(cell.split.test))*(EVALUATED if of.repeats is None else 2)
     return rates.start + (seen + evaluated)*rates.image + run.arm.updates(n, run.budget)*rates.update
 
-# %% ../nbs/55_plan.ipynb #0b44dd33
+# %% ../nbs/55_plan.ipynb #01f4c613
 AUTO = ("FLIPCROP+COLOR", "ELASTIC", "TRIVIAL", "AFFINE", "DIFFEO", "ROT", "ELASTIC+MIXUP", "POLICY", "CUTMIX", "COLOR",
         "CDCVAE", "CHIMERA", "BLUR", "CDCGAN")
 LEVELS = (1, 1/2, 1/3) # of the epochs of `strong`
@@ -95,7 +95,6 @@ class Plan:
     cost: dict        # arm -> seconds of one process for a seed
     total: float      # seconds of all processes
     smallest: float   # gain that would be found with 80 % power, in points, if runs are as noisy as ours
-    folds: int = 0    # as for `split`
 
 # %% ../nbs/55_plan.ipynb #d4a273e7
 DISAGREE = .15 # of the test images
@@ -124,7 +123,7 @@ def _racing(names, cost, total):
     while k < len(names) and (room := room - cost[names[k]]) >= 0: k += 1
     return k
 
-# %% ../nbs/55_plan.ipynb #dbbac2de
+# %% ../nbs/55_plan.ipynb #f5b8cfb0
 def make_plan(
     cell:Cell, # of the whole training set under `strong`, with the controls and all arms that may race
     minutes:float,
@@ -153,18 +152,18 @@ def make_plan(
     if len(names) > 1 and k < len(names): raise too_few(minutes, least(names)/SHARES[0], "these arms")
     arms = [ORIG.name, AUGORIG.name, *names]
     cost = {a: cost[a] for a in arms}
-    return Plan(minutes, workers, arms, out, epochs, level, cost, total, smallest_of(cell, cost, arms, total),
-                cell.params.folds)
+    return Plan(minutes, workers, arms, out, epochs, level, cost, total, smallest_of(cell, cost, arms, total))
 
-# %% ../nbs/55_plan.ipynb #c14faaa8
+# %% ../nbs/55_plan.ipynb #e2858bbe
 def said(
     plan:Plan,
     cell:Cell,
 )->str: # lines
     "A plan in words."
     schedule = "the whole schedule" if plan.level == 1 else f"{plan.level:.0%} of the schedule"
+    schedule += f" of {cell.params.protocol.base}"
     lines = [f"{len(plan.arms)} arms race: {', '.join(plan.arms)}",
-             f"{plan.epochs} epochs ({schedule} of strong), {plan.workers} trainings at a time, about "
+             f"{plan.epochs} epochs ({schedule}), {plan.workers} trainings at a time, about "
              f"{duration(plan.cost[AUGORIG.name])} each",
              f"{plan.minutes:g} minutes are enough for about {plan.total/plan.cost[AUGORIG.name]:.0f} trainings"]
     by_reason = {}
@@ -172,6 +171,6 @@ def said(
     lines += [f"left out: {', '.join(arms)} ({why})" for why,arms in by_reason.items()]
     n = len(cell.split.test)
     if cell.data[1] is not None: lines.append(f"all seeds are tested on the same {n} images: the answer is about these")
-    elif plan.folds: lines.append(f"{plan.folds} seeds in turn are tested on a {plan.folds}th of the images each ({n})")
+    elif k := cell.params.folds: lines.append(f"{k} seeds in turn are tested on one in {k} of the images ({n})")
     else: lines.append(f"each seed is tested on other images, {n} of {len(cell.data[0])}")
     return "\n".join(lines + [f"a gain of less than about {plan.smallest:.1f} points can hardly be found in this time"])

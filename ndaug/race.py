@@ -34,19 +34,18 @@ def clear(
     if arms < 2 or df < 1: return math.inf
     return _range(level, arms, df)*(1/seeds + overlap)**.5
 
-# %% ../nbs/54_race.ipynb #0125cab8
+# %% ../nbs/54_race.ipynb #714d2ba1
 def look(
     records:list[dict], # of one data set, protocol and frac: all that are there
     racing:list, # arms
     seeds:list, # that all of them have
-    level:float=ERROR/LOOKS,
 )->pd.DataFrame: # a row per arm: mean (percent), gain over AUGORIG, behind the leader, clear (points), verdict, out
     "How the arms stand. One that failed on a seed is out."
     by = {(r["arm"], r["seed"]): r["test_accuracy"] for r in records}
     acc = pd.DataFrame({a: [by[a, s] for s in seeds] for a in racing}, index=seeds, dtype=float)
     mean = acc.mean(skipna=False) # NaN of one that failed
     sd, df = noise(records)
-    half = sd*clear(int(mean.notna().sum()), df, len(seeds), overlap(records), level) if df else math.inf
+    half = sd*clear(int(mean.notna().sum()), df, len(seeds), overlap(records)) if df else math.inf
     t = pd.DataFrame(dict(mean=mean, gain=mean - mean[AUGORIG.name], behind=mean.max() - mean, clear=half))
     t["verdict"] = np.where(t["gain"] > half, "helps", np.where(t["gain"] < -half, "hurts", "undecided"))
     t.loc[mean.isna(), "verdict"] = "failed"
@@ -78,7 +77,7 @@ def smallest_gain(
     if seeds < 2: return math.inf
     return (stats.t.ppf(.975, df) + stats.t.ppf(.8, df))*sd*(2/seeds + 2*overlap)**.5
 
-# %% ../nbs/54_race.ipynb #a4a2cfdd
+# %% ../nbs/54_race.ipynb #17e0ffa7
 SHARES = (.40, .55, .65) # of the time, spent after each round of the race
 
 def _staying(rnd, records):
@@ -87,13 +86,15 @@ def _staying(rnd, records):
     t = t[~t["out"]].sort_values("mean", ascending=False)
     return [AUGORIG.name, *t.index.drop(AUGORIG.name)]
 
+def _able(arms): return [a for a in arms if a not in (AUGORIG.name, ORIG.name)]
+
 def _round(rounds, arms, n, kind):
     first = sum(len(r["seeds"]) for r in rounds)
     seeds = list(range(first, first + n))
     before = [s for r in rounds for s in r["seeds"]] if kind == "race" else []
     return dict(kind=kind, arms=in_order(arms), seeds=seeds, seen=before + seeds)
 
-# %% ../nbs/54_race.ipynb #21265d9a
+# %% ../nbs/54_race.ipynb #58588ffd
 def next_round(
     arms:list, # all that began, names
     rounds:list, # that are done, as this function gave them
@@ -110,34 +111,27 @@ def next_round(
         n = int(left/price(proofs[0]["arms"]))
         return _round(rounds, proofs[0]["arms"], n, "proof") if n > 0 else None
     staying = _staying(rounds[-1], records) if rounds else arms
-    able = [a for a in staying if a not in (AUGORIG.name, ORIG.name)]
-    if rounds and len(rounds) < LOOKS and len(able) > 1:
-        budget = left - total*(1 - SHARES[len(rounds)])
-        while len(able) > 1:
-            n = int(budget/price(staying))
-            if n > 0: return _round(rounds, staying, min(n, 5), "race")
-            staying = staying[:-1]
-            able = [a for a in staying if a not in (AUGORIG.name, ORIG.name)]
-    staying = _staying(rounds[-1], records) if rounds else arms
+    if rounds and len(rounds) < LOOKS:
+        budget, some = left - total*(1 - SHARES[len(rounds)]), staying
+        while len(_able(some)) > 1 and budget < price(some): some = some[:-1]
+        if len(_able(some)) > 1: return _round(rounds, some, min(5, int(budget/price(some))), "race")
     return _proof(rounds, staying, left, price)
 
 def _proof(rounds, staying, left, price):
     "The leader beside the controls; ORIG only if it is still in the race."
-    able = [a for a in staying if a not in (AUGORIG.name, ORIG.name)]
-    if not able: return None
+    if not (able := _able(staying)): return None
     arms = [a for a in (ORIG.name, AUGORIG.name) if a in staying] + able[:1]
     return _round(rounds, arms, max(2, int(left/price(arms))), "proof")
 
-# %% ../nbs/54_race.ipynb #17e59136
+# %% ../nbs/54_race.ipynb #e41141cd
 def outcome(
-    arms:list, # that began
     rounds:list, # all of them, as from `next_round`
     records:list[dict],
 )->pd.DataFrame: # a row per arm, the winner first: seeds, gain, low, high (points over AUGORIG), verdict, left
     """What came out. Only the winner has a gain of new seeds, with its interval; those of others are of the race.
     `left` says why an arm got no further seeds."""
     rows, proofs = {}, [r for r in rounds if r["kind"] == "proof"]
-    for k,rnd in enumerate((r for r in rounds if r["kind"] == "race"), 1):
+    for rnd in (r for r in rounds if r["kind"] == "race"):
         for a,t in look(records, rnd["arms"], rnd["seen"]).iterrows():
             said = rows.get(a, {}).get("verdict", "undecided")
             if said == "undecided" or t["verdict"] == "failed": said = t["verdict"]

@@ -307,12 +307,12 @@ def _compared(arms, bases):
     "Pairs of arm and base that are compared: an arm with each base, and the control AUGORIG with the others."
     return [(a, base) for base in bases for a in arms if a not in bases or (a == AUGORIG.name and base != a)]
 
-def _test(records, arm, base, shared):
-    "The comparison of two arms of one cell, whose arms share that noise; empty without a seed that has both."
+def _test(records, arm, base, shared, common):
+    "The comparison of two arms of one cell, whose arms share that noise, whose seeds overlap; empty without a seed that has both."
     d = differences(records, arm, base)
     if not len(d): return {}
     sd, df = shared if len(d) < OWN else (max(d.std(ddof=1)/2**.5, _grain(records)), len(d) - 1)
-    gain, se = d.mean(), sd*(2/len(d) + 2*overlap(records))**.5 if len(d) > 1 else math.nan # one seed decides nothing
+    gain, se = d.mean(), sd*(2/len(d) + 2*common)**.5 if len(d) > 1 else math.nan # one seed decides nothing
     half = stats.t.ppf(.975, df)*se
     return dict(base=base, arm=arm, seeds=len(d), gain=gain, low=gain - half, high=gain + half, noise=sd,
                 p=2*stats.t.sf(abs(gain)/se, df))
@@ -329,7 +329,7 @@ def verdicts(
         shared, n_arms = noise(recs), len({r["arm"] for r in recs if r["test_accuracy"] is not None})
         common = overlap(recs)
         for arm,base in _compared(arms_of(records), bases):
-            tested = _test(recs, arm, base, shared)
+            tested = _test(recs, arm, base, shared, common)
             of = dict(dataset=data, protocol=protocol, frac=frac, arms=n_arms, common=common)
             if tested: rows.append(of | tested)
     t = pd.DataFrame(rows, columns="dataset protocol frac base arm seeds gain low high noise p arms common".split())
