@@ -308,7 +308,7 @@ def _compared(arms, bases):
     return [(a, base) for base in bases for a in arms if a not in bases or (a == AUGORIG.name and base != a)]
 
 def _test(records, arm, base, shared, common):
-    "The comparison of two arms of one cell, whose arms share that noise, whose seeds overlap; empty without a seed that has both."
+    "The comparison of two arms of one cell, given their common noise and overlap; empty without a seed that has both."
     d = differences(records, arm, base)
     if not len(d): return {}
     sd, df = shared if len(d) < OWN else (max(d.std(ddof=1)/2**.5, _grain(records)), len(d) - 1)
