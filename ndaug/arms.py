@@ -239,10 +239,13 @@ class Mix(Arm):
     def fit(self, train, run=None):
         return self.learned(train=train, fitted=[p.fit(train, run) for p in self.parts])
 
-    def draw(self, n, s):
+    def shares(self, n, s):
+        "Which of the n images each part draws."
         order = torch.randperm(n, generator=s.of(self.name)("share"))
-        rows = [r.sort().values for r in order.tensor_split(len(self.parts))]
-        turn = turns(n, len(self.train), s)
+        return [r.sort().values for r in order.tensor_split(len(self.parts))]
+
+    def draw(self, n, s):
+        rows, turn = self.shares(n, s), turns(n, len(self.train), s)
         made = [p.learned(train=self.train[turn[r]]).draw(len(r), own)
                 for (p, own),r in zip(parts_of(self.fitted, s), rows)]
         both = sum(made[1:], made[0])

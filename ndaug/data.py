@@ -307,6 +307,7 @@ class Split:
     train: ImageSet # in the order of the nested subsets
     val: ImageSet   # to select on
     test: ImageSet  # opened once per arm, never to select on
+    tested: Tensor|None = None # where its images are in the pool, (n,); None: a test set of its own
 
 def _together(pool:ImageSet, test:ImageSet|None)->Tensor: # (n,)
     "For each image of the pool the first of those that stay on its side of a split."
@@ -375,18 +376,18 @@ def split(
     """Stratified training, validation and test sets, each with images of all classes; at least two to train on.
     Whether that can be is decided by the number of different images of each class alone: `ValueError` naming it."""
     needs = dict(train=2, val=1, test=1)
-    same = _together(pool, test)
+    same, tested = _together(pool, test), None
     _check_classes(pool, same, sum(needs.values()) if test is None else 3, "the split")
     rest, n_train = pool, N_TRAIN.get(pool.name, round(.85*len(pool)))
     if test is None:
-        drawn, left = _tested(pool, same, seed, folds)
+        tested, left = _tested(pool, same, seed, folds)
         n_train = round(.70/.85*len(left) if folds else .70*len(pool))
-        test, rest, same = pool[drawn], pool[left], same[left]
+        test, rest, same = pool[tested], pool[left], same[left]
     elif folds: raise ValueError(f"folds={folds}: {pool.name} has a test set of its own, leave folds out.")
     else: _check_classes(test, test.copy_of, 1, "its test set")
     train, val = (rest[i] for i in _cut(rest, same, n_train, generator(seed, "split"), (2, 1)))
     order = stratified_order(train.y, generator(seed, "subset"))
-    return Split(train[_all_early(order, train.y)], val, test)
+    return Split(train[_all_early(order, train.y)], val, test, tested)
 
 def _tested(pool, same, seed, folds):
     "Indices of the images that a seed tests on, and of the rest."

@@ -20,7 +20,8 @@ from PIL import Image
 
 from .arms import AUGORIG, ORIG, colors, in_order
 from .records import read_record
-from .stats import arms_of, cells, chance, class_gains, fid_and_gain, mean_interval, paired_interval, read_cell
+from .stats import arms_of, cells, chance, class_gains, fid_and_gain, mean_interval, overlap, paired_interval
+from .stats import read_cell
 from .tables import printable, published
 
 # %% ../nbs/52_figures.ipynb #b4667db9
@@ -181,7 +182,7 @@ def _curve(ax, by_frac, arm, color):
     points = []
     for recs in by_frac.values():
         acc = [r["test_accuracy"] for r in recs if r["arm"] == arm and r["test_accuracy"] is not None]
-        if acc: points.append((recs[0]["n_train"], *mean_interval(acc)))
+        if acc: points.append((recs[0]["n_train"], *mean_interval(acc, overlap=overlap(recs))))
     if not points: return None
     n, mean, half = np.array(points).T
     return ax.errorbar(n, mean, yerr=np.nan_to_num(half), color=color, marker="o", ms=4, capsize=2)

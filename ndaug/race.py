@@ -52,7 +52,7 @@ def look(
     t["out"] = ~(t["behind"] <= half) & (t.index != AUGORIG.name)
     return t
 
-# %% ../nbs/54_race.ipynb #8ff9b614
+# %% ../nbs/54_race.ipynb #07e941b2
 def gain_of(
     records:list[dict], # of one data set, protocol and frac
     arm:str, base:str,
@@ -60,7 +60,8 @@ def gain_of(
 )->dict: # gain, low and high in points, seeds, noise of one run
     "What an arm gains over another on these seeds, with its 95 % interval (infinite for one seed)."
     by = {(r["arm"], r["seed"]): r["test_accuracy"] for r in records}
-    d = np.array([by[arm, s] - by[base, s] for s in seeds], float)
+    of, over = np.array([[by[a, s] for s in seeds] for a in (arm, base)], float) # NaN of a run that failed
+    d = of - over
     sd, df = noise(records)
     half = stats.t.ppf(.975, df)*sd*(2/len(d) + 2*overlap(records))**.5 if len(d) > 1 else math.inf
     gain = float(d.mean()) if len(d) else math.nan
@@ -123,7 +124,7 @@ def _proof(rounds, staying, left, price):
     arms = [a for a in (ORIG.name, AUGORIG.name) if a in staying] + able[:1]
     return _round(rounds, arms, max(2, int(left/price(arms))), "proof")
 
-# %% ../nbs/54_race.ipynb #e41141cd
+# %% ../nbs/54_race.ipynb #19a2628f
 def outcome(
     rounds:list, # all of them, as from `next_round`
     records:list[dict],
@@ -142,7 +143,9 @@ def outcome(
         seeds, winner = sum((r["seeds"] for r in proofs), []), proofs[0]["arms"][-1]
         over = {b: gain_of(records, winner, b, seeds) for b in proofs[0]["arms"][:-1]}
         rows[winner] = {k: over[AUGORIG.name][k] for k in ("seeds", "gain", "low", "high")} | dict(left="")
-        rows[winner]["verdict"] = "helps" if all(g["low"] > 0 for g in over.values()) else "undecided"
+        failed = any(r["arm"] == winner and r["test_accuracy"] is None for r in records)
+        sure = all(g["low"] > 0 for g in over.values())
+        rows[winner]["verdict"] = "failed" if failed else "helps" if sure else "undecided"
         for a in rows.keys() - set(proofs[0]["arms"]): rows[a]["left"] = rows[a]["left"] or "behind when time ran short"
     t = pd.DataFrame(rows).T.reindex(columns=["seeds", "gain", "low", "high", "verdict", "left"])
     t = t.drop(index=AUGORIG.name, errors="ignore")

@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['OWN', 'arms_of', 'kinds_of', 'simulated', 'read_cell', 'unchecked', 'read_study', 'frame', 'cells', 'chance',
-           'paired_interval', 'class_gains', 'largest_gain', 'mean_interval', 'mean_table', 'power', 'seeds_to_decide',
-           'holm', 'differences', 'noise', 'overlap', 'verdicts', 'log_fit', 'log_fits', 'labels_for', 'label_table',
-           'fid_and_gain', 'compare']
+           'right_of', 'paired_interval', 'class_gains', 'largest_gain', 'mean_interval', 'mean_table', 'power',
+           'seeds_to_decide', 'holm', 'differences', 'noise', 'overlap', 'verdicts', 'log_fit', 'log_fits',
+           'labels_for', 'label_table', 'fid_and_gain', 'compare']
 
 # %% ../nbs/50_stats.ipynb #0b306fe6
 import bisect, math, warnings
@@ -166,7 +166,9 @@ def chance(
     "The accuracy of always naming the class that is most frequent in the test set."
     return 100*max(sum(row) for row in rec["confusion"])/rec["n_test"]
 
-def _right(rec):
+def right_of(
+    rec:dict, # a record
+)->np.ndarray: # (n_test,)
     "Which test images an arm got right, as 0 and 1."
     return np.unpackbits(np.frombuffer(bytes.fromhex(rec["right"]), np.uint8))[:rec["n_test"]].astype(float)
 
@@ -174,7 +176,7 @@ def paired_interval(
     rec:dict, base:dict, # records of two arms of one cell
 )->tuple[float, float]: # in points of accuracy
     "The difference of two arms on the same test images, and half its 95 % interval over images (normal approximation)."
-    d = _right(rec) - _right(base)
+    d = right_of(rec) - right_of(base)
     return 100*d.mean(), 196*d.std(ddof=1)/len(d)**.5
 
 # %% ../nbs/50_stats.ipynb #8ea2d0ab
@@ -201,12 +203,13 @@ def largest_gain(
 def mean_interval(
     values, # one number per seed
     level:float=.95,
+    overlap:float=0., # of accuracies, as from `overlap`
 )->tuple[float, float]: # mean, and half its interval (NaN for fewer than two)
     "Mean and interval over seeds (Student's t)."
     v = np.asarray(values, float)
     v = v[~np.isnan(v)]
     if len(v) < 2: return (v.mean() if len(v) else math.nan), math.nan
-    return v.mean(), stats.t.ppf((1 + level)/2, len(v) - 1)*v.std(ddof=1)/len(v)**.5
+    return v.mean(), stats.t.ppf((1 + level)/2, len(v) - 1)*v.std(ddof=1)*(1/len(v) + overlap)**.5
 
 def mean_table(
     records:list[dict],

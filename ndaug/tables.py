@@ -18,7 +18,7 @@ from IPython.display import HTML
 from .arms import AUGORIG, KINDS, LEARNS, in_order, kind_of
 from .data import data_faults
 from .fid import MIN_SAMPLES
-from .stats import arms_of, frame, mean_interval, unchecked
+from .stats import arms_of, cells, frame, mean_interval, overlap, unchecked
 
 # %% ../nbs/51_tables.ipynb #b6e7a1df
 pd.set_option("display.html.use_mathjax", False, "styler.html.mathjax", False) # a name may have two dollar signs
@@ -111,7 +111,8 @@ def interval_table(
     by = frame(records).groupby(["dataset", "protocol", "frac", "arm"], observed=True)[value]
     seeds = by.count().unstack("arm")
     fewer = seeds.lt(seeds.max(axis=1), axis=0)
-    t = by.agg(mean_interval).unstack("arm").map(lambda m: _plus_minus(m, digits))
+    common = {k: overlap(recs)*(value == "test_accuracy") for k,recs in cells(records).items()}
+    t = by.apply(lambda v: mean_interval(v, overlap=common[v.name[:3]])).unstack("arm").map(lambda m: _plus_minus(m, digits))
     t = t.where(~fewer | (t == "–"), t + seeds.map(lambda n: f" ({n:.0f} seed{'s'*(n != 1)})"))
     return t.reindex(columns=arms_of(records)).astype(object).fillna("–")
 
