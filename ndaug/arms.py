@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['PIECE', 'LARGEST', 'ORIG', 'AUGORIG', 'LIST', 'ARMS', 'REPORTED', 'KINDS', 'LEARNS', 'GROUPS', 'OKABE_ITO', 'FURTHER',
            'ATOM', 'turns', 'Arm', 'Unsuited', 'enough', 'BadArm', 'as_bytes', 'refuse_large', 'reduced', 'Nothing',
-           'Repeat', 'in_order', 'colors', 'parts_of', 'Chain', 'Mix', 'Function', 'from_file', 'get', 'name_of',
-           'kind_of', 'drawn', 'settings', 'default_settings']
+           'Repeat', 'in_order', 'colors', 'parts_of', 'Composed', 'Chain', 'Mix', 'Function', 'from_file', 'get',
+           'name_of', 'kind_of', 'drawn', 'settings', 'default_settings']
 
 # %% ../nbs/02_arms.ipynb #7f373fe7
 import copy, importlib, importlib.util, inspect, random, re, sys
@@ -40,6 +40,7 @@ class Arm:
     adds = True  # images; only ORIG does not
     presets = {} # protocol -> the settings that differ under it
     least = 1    # images that one class has at least
+    amounts = () # settings that are larger the more it changes an image
 
     def fit(self, train:ImageSet, run=None)->"Arm":
         "A fitted copy, which has learned from the subset alone; `run` is a `study.Run`. By default: nothing."
@@ -63,6 +64,9 @@ class Arm:
         fitted = copy.copy(self)
         fitted.__dict__.update(what)
         return fitted
+
+    def stronger(self, k:float)->"Arm": # the same, k times as strong: `amounts` says by which settings
+        return self.learned(**{f: k*getattr(self, f) for f in self.amounts})
 
     scope = property(lambda self: (self.name,)) # what the names of its random streams begin with
     @property
@@ -201,12 +205,10 @@ def parts_of(parts, s):
         yield p, s.of(*p.scope, *([str(again)] if again > 1 else []))
 
 @dataclass(frozen=True)
-class Chain(Arm):
-    "Each part transforms what the one before it made. The first may be a generator."
-    parts: tuple = ()
+class Composed(Arm):
+    "An arm made of others."
+    parts: tuple = () # `fitted` once they are
 
-    @property
-    def transforms(self)->bool: return all(p.transforms for p in self.parts)
     def under(self, protocol): return self.learned(parts=tuple(p.under(protocol) for p in self.parts))
     def suited(self, images): return self.learned(parts=tuple(p.suited(images) for p in self.parts))
     def updates(self, n, budget): return sum(p.updates(n, budget) for p in self.parts)
@@ -214,6 +216,14 @@ class Chain(Arm):
         for p in self.parts: p.check(train)
     def fit(self, train, run=None):
         return self.learned(train=train, fitted=[p.fit(train, run) for p in self.parts])
+    def stronger(self, k): return self.learned(fitted=[p.stronger(k) for p in self.fitted])
+
+@dataclass(frozen=True)
+class Chain(Composed):
+    "Each part transforms what the one before it made. The first may be a generator."
+
+    @property
+    def transforms(self)->bool: return all(p.transforms for p in self.parts)
 
     def apply(self, x, y, s):
         for p,own in parts_of(getattr(self, "fitted", self.parts), s): x, y = p.apply(x, y, own)
@@ -227,17 +237,8 @@ class Chain(Arm):
 
 # %% ../nbs/02_arms.ipynb #0a2ef452
 @dataclass(frozen=True)
-class Mix(Arm):
+class Mix(Composed):
     "Each part draws its share of the images, of originals that are chosen at random."
-    parts: tuple = ()
-
-    def under(self, protocol): return self.learned(parts=tuple(p.under(protocol) for p in self.parts))
-    def suited(self, images): return self.learned(parts=tuple(p.suited(images) for p in self.parts))
-    def updates(self, n, budget): return sum(p.updates(n, budget) for p in self.parts)
-    def check(self, train):
-        for p in self.parts: p.check(train)
-    def fit(self, train, run=None):
-        return self.learned(train=train, fitted=[p.fit(train, run) for p in self.parts])
 
     def shares(self, n, s):
         "Which of the n images each part draws."

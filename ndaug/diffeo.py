@@ -145,6 +145,7 @@ class Diffeo(Arm):
     shrink: float = 10.   # images by which a class trusts its own deformations as much as those of all
     strength: float = .7  # of the flows drawn; 1: as far as from one image to another
     least = 2
+    amounts = "strength",
 
     def work(self, budget)->tuple[int, int]: # pairs, steps of each batch of them
         most = budget.most or self.pairs*self.steps

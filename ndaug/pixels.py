@@ -39,6 +39,7 @@ class Color(Arm):
     brightness: float = .4
     contrast: float = .4
     saturation: float = .4
+    amounts = "brightness", "contrast", "saturation"
 
     def suited(self, images):
         if len(images.x) and images.shape[0] == 1:
@@ -77,6 +78,7 @@ def cut_out(
 class Cutout(Arm):
     "A square of each image, at a place of its own, covered with the mean colour of the training set."
     share: float = .5 # of the shorter side: 16 of 32 pixels on CIFAR10 (DeVries and Taylor 2017)
+    amounts = "share",
 
     def fit(self, train, run=None):
         return self.learned(train=train, color=train.x.mean((0, 2, 3), dtype=torch.float64)/255)

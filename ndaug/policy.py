@@ -141,6 +141,7 @@ class Policy(Trained):
     "Images transformed by amounts learned from the subset, as is whether they are mirrored, whatever `mirror` says."
     cfg: PolicyConfig = PolicyConfig()
     strength: float = 1. # what the learned ranges are multiplied by
+    amounts = "strength",
     model = Learner
     least = 2
 

@@ -112,7 +112,8 @@ def interval_table(
     seeds = by.count().unstack("arm")
     fewer = seeds.lt(seeds.max(axis=1), axis=0)
     common = {k: overlap(recs)*(value == "test_accuracy") for k,recs in cells(records).items()}
-    t = by.apply(lambda v: mean_interval(v, overlap=common[v.name[:3]])).unstack("arm").map(lambda m: _plus_minus(m, digits))
+    t = by.apply(lambda v: mean_interval(v, overlap=common[v.name[:3]])).unstack("arm")
+    t = t.map(lambda m: _plus_minus(m, digits))
     t = t.where(~fewer | (t == "–"), t + seeds.map(lambda n: f" ({n:.0f} seed{'s'*(n != 1)})"))
     return t.reindex(columns=arms_of(records)).astype(object).fillna("–")
 

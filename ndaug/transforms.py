@@ -6,6 +6,7 @@
 __all__ = ['REACH', 'ROT', 'BLUR', 'ROTBLUR', 'rotate', 'blur_matrix', 'blur', 'Rotate', 'Blur', 'augment']
 
 # %% ../nbs/03_transforms.ipynb #8662a933
+import math
 from dataclasses import dataclass
 
 import torch
@@ -57,7 +58,7 @@ def blur(
 class Rotate(Arm):
     "Each image turned by its own angle, uniform to both sides (section 2.3)."
     max_degrees: float = 25.
-    scope = ()
+    scope, amounts = (), ("max_degrees",)
 
     def apply(self, x, y, s):
         u = torch.rand(len(x), generator=s("angle"))
@@ -69,6 +70,10 @@ class Blur(Arm):
     sigmas: tuple = (.25, 2.25) # pixels
     reach: int = REACH
     scope = ()
+
+    def stronger(self, k):
+        sigmas = tuple(max(k*v, 1e-3) for v in self.sigmas) # none of 0, through which would be divided
+        return self.learned(sigmas=sigmas, reach=max(1, math.ceil(k*self.reach)))
 
     def apply(self, x, y, s):
         low, high = self.sigmas

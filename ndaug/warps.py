@@ -69,6 +69,7 @@ class Affine(Arm):
     shift: float = .1    # in each direction, as a share of the side
     scale: float = .15   # smaller or larger by
     shear: float = 10.   # degrees to both sides
+    amounts = "degrees", "shift", "scale", "shear"
 
     def matrix(self, n, h, w, s):
         def to(most, name, *size): return uniform(-most, most, (n, *size), s(name))
@@ -93,6 +94,7 @@ class Elastic(Affine):
     # Simard et al. 2003, for a side of 28 pixels
     sigma: float = 4.  # width of the smoothing, in pixels
     alpha: float = 34. # strength
+    amounts = *Affine.amounts, "alpha"
 
     def field(self, n, h, w, s):
         r = min(h, w)/28
@@ -123,6 +125,7 @@ class FlipCrop(Arm):
     "Each image shifted by whole pixels, black coming in, and mirrored with probability 1/2."
     share: float = 1/8  # of the side, shifted by at most: 4 of 32 pixels (Krizhevsky 2009; He et al. 2016)
     mirror: bool = True # False: shifted only
+    amounts = "share",
 
     def suited(self, images):
         if self.mirror and images.mirror is None:

@@ -11,8 +11,8 @@ from conftest import ROOT
 from ndaug.params import PARAMS
 
 MODULES = sorted(p.stem for p in (ROOT/"ndaug").glob("[a-z]*.py"))
-USE_FASTAI = ("training", "cdcgan", "cdcvae", "policy", "chimera", "vgg", "features", "study", "jobs", "plan", "advise", "answer",
-              "use", "export")
+USE_FASTAI = ("training", "cdcgan", "cdcvae", "policy", "chimera", "vgg", "features", "study", "jobs", "plan", "advise",
+              "answer", "use", "export", "explore")
 NOTEBOOKS = sorted((ROOT/"nbs").glob("*.ipynb"))
 
 
