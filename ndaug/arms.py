@@ -49,7 +49,6 @@ class Arm:
     def apply(self, x:Tensor, y:Tensor, s:Streams)->tuple[Tensor, Tensor]:
         "Images in [0, 1], (n, c, h, w), and labels, (n,) or soft (n, k) -> the same, each image with its own draw."
         raise NotImplementedError
-
     def draw(self, n:int, s:Streams)->ImageSet:
         "n labelled images to add, as bytes: by default the originals one after the other, transformed."
         pieces = []
@@ -65,9 +64,8 @@ class Arm:
         fitted.__dict__.update(what)
         return fitted
 
-    def stronger(self, k:float)->"Arm": # the same, k times as strong: `amounts` says by which settings
-        return self.learned(**{f: k*getattr(self, f) for f in self.amounts})
-
+    # the same, k times as strong
+    def stronger(self, k:float)->"Arm": return self.learned(**{f: k*getattr(self, f) for f in self.amounts})
     scope = property(lambda self: (self.name,)) # what the names of its random streams begin with
     @property
     def transforms(self)->bool: return type(self).apply is not Arm.apply

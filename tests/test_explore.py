@@ -30,8 +30,8 @@ def test_a_misspelt_parameter_gets_one_sentence(tmp_path, cache):
 @contextlib.contextmanager
 def jupyterlab(folder):
     "Its address."
-    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--port=0", "--IdentityProvider.token=",
-               "--ServerApp.disable_check_xsrf=True", f"--ServerApp.root_dir={folder}"]
+    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--port=0",
+               "--IdentityProvider.token=", "--ServerApp.disable_check_xsrf=True", f"--ServerApp.root_dir={folder}"]
     log = folder/"lab.log"
     with open(log, "w") as f:
         server = subprocess.Popen(command, stdout=f, stderr=f, env=os.environ | dict(JUPYTER_CONFIG_DIR=str(folder)))
