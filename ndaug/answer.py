@@ -8,6 +8,7 @@ __all__ = ['OFTEN', 'TIMES', 'listed', 'sentence', 'plot_outcome', 'class_table'
 
 # %% ../nbs/57_answer.ipynb #a4661022
 import math
+from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -106,7 +107,7 @@ def often_wrong(
         wrong[at] += (1 - right_of(r)).astype(int)
         tested[at] += 1
     t = pd.DataFrame({"class": [images.classes[k] for k in images.hard], "wrong": wrong, "tested": tested})
-    if images.files: t["file"] = images.files
+    if images.files: t["file"] = ["/".join(Path(f).parts[-2:]) for f in images.files]
     share = wrong/tested.clip(1)
     order = np.lexsort((-tested, -share))[:min(most, int((share > OFTEN).sum()))]
     return t.iloc[order]

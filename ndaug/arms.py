@@ -45,7 +45,6 @@ class Arm:
     def fit(self, train:ImageSet, run=None)->"Arm":
         "A fitted copy, which has learned from the subset alone; `run` is a `study.Run`. By default: nothing."
         return self.learned(train=train)
-
     def apply(self, x:Tensor, y:Tensor, s:Streams)->tuple[Tensor, Tensor]:
         "Images in [0, 1], (n, c, h, w), and labels, (n,) or soft (n, k) -> the same, each image with its own draw."
         raise NotImplementedError
@@ -64,7 +63,6 @@ class Arm:
         fitted.__dict__.update(what)
         return fitted
 
-    # the same, k times as strong
     def stronger(self, k:float)->"Arm": return self.learned(**{f: k*getattr(self, f) for f in self.amounts})
     scope = property(lambda self: (self.name,)) # what the names of its random streams begin with
     @property
