@@ -125,7 +125,7 @@ def live(
         values = {k: c.value for k,c in controls.items()}
         if None in values.values(): return # while a list of options is replaced
         try: shown.value, note.value = png(draw(**values)), ""
-        except (ValueError, OSError) as e: note.value = " ".join(str(e).split())
+        except (ValueError, OSError, ArithmeticError, RuntimeError) as e: note.value = " ".join(str(e).split())
     for c in controls.values(): c.observe(update, "value")
     update()
     return widgets.VBox([*controls.values(), note, shown])
