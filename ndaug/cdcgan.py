@@ -55,9 +55,12 @@ class CDCGAN(nn.Module):
     @property
     def sampler(self): return self.G
 
+    captured = True # its step can be a graph
+
     def draw_z(self, n:int, g:torch.Generator|None=None)->Tensor:
         "n codes, uniform in (-1, 1)."
-        return torch.rand(n, self.G.z_dim, generator=g)*2 - 1
+        device = next(self.parameters()).device if g is None else g.device
+        return torch.rand(n, self.G.z_dim, generator=g, device=device)*2 - 1
 
     def decode(self, z:Tensor, y:Tensor)->Tensor:
         "Images in [0, 1] from codes and labels."

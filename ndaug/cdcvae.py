@@ -64,9 +64,12 @@ class CDCVAE(nn.Module):
     @property
     def sampler(self): return self.decoder
 
+    captured = True # its step can be a graph
+
     def draw_z(self, n:int, g:torch.Generator|None=None)->Tensor:
         "n codes from the prior N(0, I)."
-        return torch.randn(n, self.decoder.z_dim, generator=g)
+        device = next(self.parameters()).device if g is None else g.device
+        return torch.randn(n, self.decoder.z_dim, generator=g, device=device)
 
     def encode(self, x:Tensor, y:Tensor)->tuple[Tensor, Tensor]:
         "Mean and variance of q, (n, z_dim) each."

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
 from .core import autocast, pick_precision
+from .graphs import Dropout
 from .nets import Encoder
 
 # %% ../nbs/11_fast.ipynb #be5cd87c
@@ -165,6 +166,9 @@ def fuse(
 )->None:
     "One pass over the weights for each update; the moments in the layout of the weights, which that takes for granted."
     for g in (opt.defaults, *opt.param_groups): g.update(fused=True, foreach=None)
+    for g in opt.param_groups:
+        if (device := g["params"][0].device).type == "cuda": # a graph of its step reads the rate where it is kept
+            g.update(capturable=True, lr=torch.tensor(float(g["lr"]), device=device))
     for p, state in opt.state.items():
         for k, v in state.items():
             state[k] = torch.empty_like(p).copy_(v) if v.shape == p.shape else v.to(p.device)
@@ -236,5 +240,6 @@ def speed_up(
         widen(model)
         swap(model, Encoder, FastEncoder)
         swap(model, nn.Dropout, Dropout16)
+    else: swap(model, nn.Dropout, Dropout)
     set_precision(model, precision)
     return model

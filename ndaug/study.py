@@ -210,6 +210,7 @@ def suited(
 # %% ../nbs/42_study.ipynb #abb1a371
 def open_cell(
     params:Params, # as from `read_params`
+    load=load, # or one that keeps what it has read
 )->Cell:
     "Load the data, split and cut it, look at the records that are there. `ValueError` for what is wrong."
     data = load(params.dataset, params.data_dir, params.skip_unreadable, params.size, params.fit)

@@ -30,7 +30,7 @@ from .core import Checkpoint, pick_device, set_seed
 from .data import ImageSet
 from .fast import flushed, speed_up
 from .schedules import Schedule
-from .training import Epochs, LossMeans, Part, Resume
+from .training import Epochs, Launched, LossMeans, Part, Resume
 
 # %% ../nbs/31_vgg.ipynb #95889f9e
 @dataclass(frozen=True)
@@ -122,11 +122,12 @@ def learner(
 def logits_of(
     model:nn.Module, # images in [0, 1] -> logits
     x:Tensor, # as for `as_input`
-    bs:int=128, # images at a time; on a CPU more of them leave its cache, which is slower
+    bs:int|None=None, # images at a time; default: 128 on a CPU, whose cache more of them would leave, else 1024
 )->Tensor: # (n, k), on the CPU
     "The model's logits in evaluation mode."
     device, was = next(model.parameters()).device, model.training
     model.eval()
+    bs = bs or (128 if device.type == "cpu" else 1024)
     with torch.inference_mode(): out = torch.cat([model(as_input(xb.to(device))).cpu() for xb in x.split(bs)])
     model.train(was)
     return out
@@ -250,6 +251,7 @@ def fit_classifier(
     select, losses = SelectBest(val, schedule.validate), LossMeans(cfg.stream, checkpoint)
     learn.add_cbs([select, losses, Epochs(seed, cfg.stream, learn.dls.train)])
     if schedule.dropout_ramp: learn.add_cb(DropoutRamp(schedule.dropout_ramp))
+    if torch.device(device).type == "cuda": learn.add_cb(Launched(as_input))
     if fresh: learn.add_cb(Redraw(learn.dls.train, redraws(fresh, prepare, cfg.repeats)))
     start = 0
     if checkpoint:
