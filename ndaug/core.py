@@ -18,6 +18,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from . import __version__
+
 # %% ../nbs/00_core.ipynb #550327d9
 def derive_seed(
     seed:int, # the user's seed, of a cell
@@ -334,7 +336,9 @@ def once(
 
 # %% ../nbs/00_core.ipynb #e35f8ffc
 def commit()->tuple[str|None, bool|None]: # the commit; whether the tree is as committed
-    "The git commit that this package is run from; `(None, None)` when it is not run from its own checkout."
+    """The git commit that this package is run from; `(None, None)` when it is not run from its own checkout.
+    A copy without its history, as on a machine without network, is told by `$NDAUG_COMMIT`."""
+    if given := os.environ.get("NDAUG_COMMIT"): return given, True
     def git(*a):
         command = ["git", "-C", str(Path(__file__).parent), *a]
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
@@ -356,8 +360,8 @@ def environment(
     "What a reader needs to know of the machine and the code behind a number."
     sha, clean = commit()
     gpu = torch.cuda.get_device_name(device) if device.type == "cuda" else None
-    libs = ("ndaug", "torch", "torchvision", "fastai", "torchmetrics")
-    versions = {"python": platform.python_version(), **{l: version(l) for l in libs}}
+    libs = ("torch", "torchvision", "fastai", "torchmetrics")
+    versions = {"python": platform.python_version(), "ndaug": __version__, **{l: version(l) for l in libs}}
     return dict(device=str(device), precision=precision, threads=torch.get_num_threads(),
                 hardware=gpu or f"{cpu_name()}, {os.cpu_count()} cores", versions=versions, commit=sha, clean=clean)
 

@@ -38,7 +38,8 @@ def matrices(
     *entries, # numbers, or tensors with one per image, (n,), row by row
 )->Tensor: # (n, 2, k)
     "Matrices of two rows, one per image."
-    entries = [torch.as_tensor(e, dtype=torch.float32) for e in entries]
+    at = next((e.device for e in entries if isinstance(e, Tensor)), None)
+    entries = [torch.as_tensor(e, dtype=torch.float32, device=at) for e in entries]
     return torch.stack(torch.broadcast_tensors(*entries), -1).view(-1, 2, len(entries)//2)
 
 def affine_matrix(

@@ -7,7 +7,7 @@ from ndaug.cdcvae import CDCVAE
 from ndaug.core import Checkpoint, set_seed, snapshot
 from ndaug.data import load, split, subset
 from ndaug.fast import speed_up
-from ndaug.graphs import Captured
+from ndaug.graphs import Captured, Dropout
 from ndaug.params import read_params
 from ndaug.schedules import Schedule
 from ndaug.study import open_cell, run_cell
@@ -37,11 +37,11 @@ def test_launched_epochs_are_those_of_fastai(digits):
 
 
 def test_a_captured_dropout_draws_anew_and_its_share_can_change():
-    net = speed_up(torch.nn.Sequential(torch.nn.Dropout(.5)), "cuda")
-    x, f = torch.ones(64, 64, device="cuda"), Captured(lambda x: net(x).clone())
+    drop = Dropout(.5)
+    x, f = torch.ones(64, 64, device="cuda"), Captured(drop)
     a, b = f(x).clone(), f(x).clone()
-    assert not a.equal(b)
-    net[0].p = 0.
+    assert not a.equal(b) and (a == 0).float().mean().item() == pytest.approx(.5, abs=.05)
+    drop.p = 0.
     assert f(x).equal(x)
 
 
