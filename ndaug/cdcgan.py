@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .nets import Decoder, Encoder, NetConfig, descend
+from .nets import Decoder, Encoder, NetConfig, descend, device_of
 from .training import Generator
 
 # %% ../nbs/20_cdcgan.ipynb #7e3fd60e
@@ -42,6 +42,7 @@ class CDCGANConfig:
 # %% ../nbs/20_cdcgan.ipynb #1a4c983a
 class CDCGAN(nn.Module):
     "Generator and discriminator with their optimisers."
+    captured = True # its step can be a graph
     def __init__(self,
         shape:tuple, # (c, h, w) of the images
         n_classes:int,
@@ -55,12 +56,9 @@ class CDCGAN(nn.Module):
     @property
     def sampler(self): return self.G
 
-    captured = True # its step can be a graph
-
     def draw_z(self, n:int, g:torch.Generator|None=None)->Tensor:
         "n codes, uniform in (-1, 1)."
-        device = next(self.parameters()).device if g is None else g.device
-        return torch.rand(n, self.G.z_dim, generator=g, device=device)*2 - 1
+        return torch.rand(n, self.G.z_dim, generator=g, device=device_of(self, g))*2 - 1
 
     def decode(self, z:Tensor, y:Tensor)->Tensor:
         "Images in [0, 1] from codes and labels."

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .nets import Decoder, Encoder, NetConfig, descend
+from .nets import Decoder, Encoder, NetConfig, descend, device_of
 from .training import Generator
 
 # %% ../nbs/21_cdcvae.ipynb #b13f7543
@@ -61,15 +61,12 @@ class CDCVAE(nn.Module):
         self.encoder = Encoder(shape, n_classes, 2*self.decoder.z_dim, cfg.net)
         self.opt = torch.optim.Adam(self.parameters(), lr=cfg.lr, betas=(cfg.beta1, .999))
 
-    @property
-    def sampler(self): return self.decoder
-
     captured = True # its step can be a graph
+    sampler = property(lambda self: self.decoder)
 
     def draw_z(self, n:int, g:torch.Generator|None=None)->Tensor:
         "n codes from the prior N(0, I)."
-        device = next(self.parameters()).device if g is None else g.device
-        return torch.randn(n, self.decoder.z_dim, generator=g, device=device)
+        return torch.randn(n, self.decoder.z_dim, generator=g, device=device_of(self, g))
 
     def encode(self, x:Tensor, y:Tensor)->tuple[Tensor, Tensor]:
         "Mean and variance of q, (n, z_dim) each."

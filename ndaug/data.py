@@ -47,7 +47,6 @@ class ImageSet:
         ys = [s.y if self.y.ndim == other.y.ndim else soft_labels(s.y, len(self.classes)) for s in (self, other)]
         files = (self.files + other.files)*bool(self.files and other.files)
         return replace(self, x=torch.cat([self.x, other.x]), y=torch.cat(ys), files=files)
-    def to(self, device): return replace(self, x=self.x.to(device), y=self.y.to(device))
     skipped = property(lambda self: sum(self.left_out.values())) # files that were left out
     shape = property(lambda self: tuple(self.x.shape[1:])) # (c, h, w) of one image
     counts = property(lambda self: self.hard.bincount(minlength=len(self.classes))) # images of each class, (k,)
@@ -66,6 +65,8 @@ class ImageSet:
         h = hashlib.sha256(repr((tuple(self.x.shape), self.classes)).encode())
         for t in (self.x, self.y): h.update(t.contiguous().numpy())
         return h.hexdigest()[:16]
+
+    def to(self, device): return replace(self, x=self.x.to(device), y=self.y.to(device))
 
     def __repr__(self):
         classes = f"{len(self.classes)} classes, {self.counts.min()} to {self.counts.max()} per class"

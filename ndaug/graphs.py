@@ -23,6 +23,7 @@ def no_garbage():
     finally:
         if on: gc.enable()
 
+# %% ../nbs/10_graphs.ipynb #e4e7158e
 class Captured:
     "A function of tensors as a CUDA graph, one for each shape that it gets; on a CPU the function itself."
     warm = 3 # runs before it is recorded
@@ -52,7 +53,8 @@ class Captured:
 
     def without_trace(self, inputs):
         was, device = {k: t.clone() for k,t in self.state().items()}, inputs[0].device
-        random, now, side = torch.cuda.get_rng_state(device), torch.cuda.current_stream(device), torch.cuda.Stream(device)
+        random = torch.cuda.get_rng_state(device)
+        now, side = torch.cuda.current_stream(device), torch.cuda.Stream(device)
         side.wait_stream(now)
         with torch.cuda.stream(side):
             for _ in range(self.warm): self.call(*inputs)

@@ -74,7 +74,8 @@ class Loop:
         start_epoch:int=0, # those before are done
     )->None:
         per_epoch, step = len(self.batches), self.model.step
-        if getattr(self.model, "captured", False): step = Captured(step, lambda: snapshot(self.model, **optimizers(self.model)))
+        if getattr(self.model, "captured", False): # on a GPU its step is one launch (`10_graphs`)
+            step = Captured(step, lambda: snapshot(self.model, **optimizers(self.model)))
         self.n_epoch, self.train_iter = -(-steps//per_epoch), start_epoch*per_epoch
         self.model.train()
         self("before_fit")
