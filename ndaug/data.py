@@ -40,6 +40,7 @@ class ImageSet:
     left_out: dict = field(default_factory=dict) # reason -> files of the data set that were left out
     mirror: bool|None = None # whether an image may be mirrored and keeps its label; None: nobody has said
     files: tuple = () # of each image the file that it is from; only of whole data sets
+    def to(self, device): return replace(self, x=self.x.to(device), y=self.y.to(device))
     def __len__(self): return len(self.y)
     def __getitem__(self, idx): return replace(self, x=self.x[idx], y=self.y[idx], files=())
     def __add__(self, other):
@@ -53,7 +54,6 @@ class ImageSet:
     copy_of = cached_property(lambda self: first_copies(self.x)) # the first image with these pixels, (n,)
     near = cached_property(lambda self: _near(self)) # pairs of near copies, (m, 2), and their distances, (m,)
     group_of = cached_property(lambda self: groups(self.copy_of, self.near[0])) # the first of its group, (n,)
-
     @property
     def hard(self)->Tensor:
         "One class per image, int64, (n,): of soft labels the one with the largest share, the first of equal ones."
@@ -65,8 +65,6 @@ class ImageSet:
         h = hashlib.sha256(repr((tuple(self.x.shape), self.classes)).encode())
         for t in (self.x, self.y): h.update(t.contiguous().numpy())
         return h.hexdigest()[:16]
-
-    def to(self, device): return replace(self, x=self.x.to(device), y=self.y.to(device))
 
     def __repr__(self):
         classes = f"{len(self.classes)} classes, {self.counts.min()} to {self.counts.max()} per class"
