@@ -75,10 +75,14 @@ def folder_names(
 
 COLUMNS = ("file", "class", "arm", "source", "stream")
 
+def _sources(rows):
+    "The originals' files, or their places where these are not known; empty where there is none."
+    return ["" if i is None else rows.files[i] if rows.files else i for i in rows.source]
+
 def _pngs(rows, out, names):
     "Folders of classes, and the manifest."
     x, y, n = rows.images.x, rows.images.y, len(str(len(rows.images)))
-    source = ["" if i is None else rows.files[i] if rows.files else i for i in rows.source]
+    source = _sources(rows)
     for name in names: (out/name).mkdir(parents=True)
     with open(out/"manifest.csv", "w", newline="") as f:
         table = csv.writer(f)
@@ -91,7 +95,7 @@ def _pngs(rows, out, names):
 def _archive(rows, path):
     "An .npz: images, soft labels, and what the manifest would say."
     x = rows.images.x.permute(0, 2, 3, 1).numpy()
-    source = np.array([-1 if i is None else i for i in rows.source])
+    source = np.array(_sources(rows) if rows.files else [-1 if i is None else i for i in rows.source])
     np.savez_compressed(path, x=x[..., 0] if x.shape[3] == 1 else x, y=rows.images.y.numpy(), source=source,
                         classes=np.array(rows.images.classes), arm=np.array(rows.arm), stream=np.array(rows.stream))
 
