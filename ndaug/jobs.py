@@ -6,7 +6,7 @@
 __all__ = ['NEEDS', 'SHARE', 'processes', 'job', 'pool', 'jobs_of', 'work_through']
 
 # %% ../nbs/44_jobs.ipynb #ddb69bb4
-import io, multiprocessing, os, time, warnings
+import io, multiprocessing, os, threading, time, warnings
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import redirect_stdout
 from functools import lru_cache
@@ -47,10 +47,17 @@ def job(
         run_cell(open_cell(read_params(**given), _loaded))
     return time.time() - t, [str(w.message) for w in told if issubclass(w.category, UserWarning)]
 
-def _begin(): torch.set_num_threads(1)
+def _leave_with(parent):
+    parent.join()
+    os._exit(1)
+
+def _begin():
+    torch.set_num_threads(1)
+    parent = multiprocessing.parent_process()
+    threading.Thread(target=_leave_with, args=(parent,), daemon=True).start()
 
 def pool(workers:int)->ProcessPoolExecutor:
-    "Processes that begin from nothing, so that none shares threads with this one."
+    "Processes that begin from nothing, so that none shares threads with this one, and end when it is killed."
     return ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _begin)
 
 # %% ../nbs/44_jobs.ipynb #840f32f0
