@@ -134,15 +134,15 @@ def _race(advice, workers):
     plan = advice.plan
     while True:
         for rnd in advice.rounds[-1:]:
+            what = "new seeds for the leader" if rnd["kind"] == "proof" else f"round {len(advice.rounds)} of the race"
+            n = len(rnd["seeds"])
+            print(f"{what}: {', '.join(rnd['arms'])}; {n} seed{'s'*(n > 1)}", flush=True)
             _run(advice, workers, rnd["kind"], [(a, s, 100) for s in rnd["seeds"] for a in rnd["arms"]])
         left = plan.total - plan.workers*advice.seconds
         rnd = next_round(plan.arms, advice.rounds, advice.records, plan.total, left, prices(plan, advice.took))
         if rnd is None: return
         advice.rounds.append(rnd)
         advice.save()
-        what = "new seeds for the leader" if rnd["kind"] == "proof" else f"round {len(advice.rounds)} of the race"
-        n = len(rnd["seeds"])
-        print(f"{what}: {', '.join(rnd['arms'])}; {n} seed{'s'*(n > 1)}", flush=True)
 
 # %% ../nbs/56_advise.ipynb #0fa94958
 def advise(

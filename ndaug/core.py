@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from . import __version__
+import ndaug
 
 # %% ../nbs/00_core.ipynb #550327d9
 def derive_seed(
@@ -361,7 +361,7 @@ def environment(
     sha, clean = commit()
     gpu = torch.cuda.get_device_name(device) if device.type == "cuda" else None
     libs = ("torch", "torchvision", "fastai", "torchmetrics")
-    versions = {"python": platform.python_version(), "ndaug": __version__, **{l: version(l) for l in libs}}
+    versions = {"python": platform.python_version(), "ndaug": ndaug.__version__, **{l: version(l) for l in libs}}
     return dict(device=str(device), precision=precision, threads=torch.get_num_threads(),
                 hardware=gpu or f"{cpu_name()}, {os.cpu_count()} cores", versions=versions, commit=sha, clean=clean)
 

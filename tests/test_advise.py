@@ -1,5 +1,8 @@
 "nbs/advise.ipynb under papermill, on a folder of pictures."
 import json
+import subprocess
+import sys
+import time
 
 import numpy as np
 import pytest
@@ -26,10 +29,27 @@ def text(notebook):
     return "".join("".join(o.get("text", "")) for o in outputs(notebook))
 
 
+def records_in(d):
+    return {p: p.stat().st_mtime_ns for p in (d/"out").rglob("[A-Z]*.json")}
+
+
+def killed(d, asked):
+    "Ask, and be killed as soon as there is a record; what was there then is written down."
+    same = dict(classifier="vgg", data_dir="", skip_unreadable=False, size=None, fit="crop", mirror=None)
+    given = same | {k: v if k == "minutes" else str(v) for k, v in asked.items()}
+    code = f"from ndaug.advise import advise, question; advise(*question(device='cpu', precision='float32', **{given}))"
+    p, end = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.DEVNULL), time.time() + 200
+    while not records_in(d) and p.poll() is None and time.time() < end: time.sleep(.1)
+    p.kill()
+    p.wait()
+    (d/"killed.json").write_text(json.dumps({str(p): t for p, t in records_in(d).items()}))
+
+
 @pytest.fixture(scope="module")
 def advised(tmp_path_factory, folder, cache):
     d = tmp_path_factory.mktemp("advice")
     asked = dict(dataset=folder, minutes=.8, arms="ROT", protocol="smoke", out=d/"out")
+    killed(d, asked)
     r = papermill(d, notebook="advise", device="cpu", precision="float32", **asked)
     assert r.returncode == 0, r.stderr[-3000:]
     return d, asked
@@ -43,6 +63,13 @@ def test_it_says_the_plan_first_and_ends_with_a_sentence(advised, folder):
     kept = json.loads((advised[0]/"out"/folder.name/"advice.json").read_text())
     assert kept["finished"] and kept["asked"]["folds"] == 5 and kept["seconds"] < 1.5*48
     assert sum("image/png" in o.get("data", {}) for o in outputs(advised[0]/"out.ipynb")) >= 1
+
+
+def test_killed_in_the_middle_it_goes_on_and_keeps_what_was_there(advised):
+    kept = json.loads((advised[0]/"killed.json").read_text())
+    there = {str(p): t for p, t in records_in(advised[0]).items()}
+    assert kept and len(kept) < len(there)
+    assert {p: there[p] for p in kept} == kept
 
 
 def test_a_second_run_answers_at_once_and_trains_nothing(advised, tmp_path):
