@@ -2,6 +2,7 @@
 # make test  build the environment, check notebooks, package and their agreement
 # make lab   open the notebooks in JupyterLab
 # make advise DATA=path/to/folder MINUTES=30   which augmentation to use on these images: a sentence and one HTML file
+#   OPTIONS='-p skip_unreadable True -p size 32' gives it more of the notebook's parameters
 # make report STUDY=reports/main   a study's records as an executed notebook, tables and one HTML file
 # make plan    the jobs of the whole grid (reports/study.yaml), their hours here, and on more workers
 # make bench   time what a study spends its time in, plain against ours
@@ -15,6 +16,7 @@ CELL = reports/runs/digits/10/0
 STUDY ?= reports/main
 DATA ?= digits
 MINUTES ?= 30
+OPTIONS ?=
 
 .PHONY: run test lab sync advise report bench plan
 
@@ -38,7 +40,7 @@ lab: $(VENV)/.ready
 	$(BIN)/jupyter lab --ServerApp.root_dir='$(CURDIR)' --LabApp.default_url=/lab/tree/nbs/run.ipynb
 
 advise: $(VENV)/.ready
-	$(BIN)/papermill nbs/advise.ipynb advice.ipynb -k python3 -p dataset '$(DATA)' -p minutes $(MINUTES) --log-output --no-progress-bar 2>&1 | grep --line-buffered -vE '^(<|Executing Cell|Ending Cell|\[IPKernelApp\]|$$)'
+	$(BIN)/papermill nbs/advise.ipynb advice.ipynb -k python3 -p dataset '$(DATA)' -p minutes $(MINUTES) $(OPTIONS) --log-output --no-progress-bar 2>&1 | grep --line-buffered -vE '^(<|Executing Cell|Ending Cell|\[IPKernelApp\]|$$)'
 	$(BIN)/jupyter nbconvert --to html --no-input --embed-images --TemplateExporter.exclude_raw=True advice.ipynb
 	@echo "open $(CURDIR)/advice.html"
 
