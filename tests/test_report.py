@@ -111,3 +111,9 @@ def test_the_study_of_learned_arms_is_read_as_far_as_it_is_there(tmp_path):
     r = papermill("reports/learned/learned.ipynb", tmp_path/"l.ipynb")
     assert r.returncode == 0, r.stderr[-3000:]
     assert "ELASTIC+MIXUP" in html(tmp_path/"l.ipynb")
+
+
+@pytest.mark.slow
+def test_the_tour_runs(tmp_path):
+    assert papermill("nbs/index.ipynb", tmp_path/"index.ipynb").returncode == 0
+    assert sum(bool(re.search("image/", str(o.get("data")))) for o in outputs(tmp_path/"index.ipynb")) >= 4
