@@ -6,6 +6,7 @@
 # make report STUDY=reports/main   a study's records as an executed notebook, tables and one HTML file
 # make plan    the jobs of the whole grid (reports/study.yaml), their hours here, and on more workers
 # make bench   time what a study spends its time in, plain against ours
+# make gpu MINUTES=30   on a CUDA GPU, in the environment of PYTHON: its tests, its bench, and the grid of Figure 2 for so long
 # Another Python or environment: make run PYTHON=python3.12 VENV=~/envs/ndaug
 PYTHON ?= python3
 VENV ?= .venv
@@ -18,7 +19,7 @@ DATA ?= digits
 MINUTES ?= 30
 OPTIONS ?=
 
-.PHONY: run test lab sync advise report bench plan
+.PHONY: run test lab sync advise report bench plan gpu
 
 $(VENV)/.ready: settings.ini setup.py
 	$(PYTHON) -m venv $(VENV)
@@ -56,6 +57,13 @@ plan: $(VENV)/.ready
 bench: $(VENV)/.ready
 	$(BIN)/papermill nbs/60_bench.ipynb bench.ipynb -k python3 --log-output --no-progress-bar 2>&1 | grep --line-buffered -vE '^(<|Executing Cell|Ending Cell|\[IPKernelApp\]|$$)'
 	@echo "open $(CURDIR)/bench.ipynb (make lab)"
+
+# builds no environment, since such a machine may have no network: torch, torchvision, pandas, ... are there, and fastai,
+# papermill and pytest may have come as wheels
+gpu:
+	$(PYTHON) -m pytest -q tests/test_gpu.py
+	$(PYTHON) -m papermill nbs/62_gpu.ipynb gpu.ipynb -k python3 --log-output --no-progress-bar 2>&1 | grep --line-buffered -vE '^(<|Executing Cell|Ending Cell|\[IPKernelApp\]|$$)'
+	$(PYTHON) reports/many.py reports/figure2/mnist.yaml reports/figure2/cifar10.yaml --minutes $(MINUTES)
 
 # after editing a notebook: modules from notebooks, notebooks without clutter
 sync: $(VENV)/.ready
