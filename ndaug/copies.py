@@ -18,7 +18,7 @@ from torch import Tensor
 def first_copies(
     x:Tensor, # images, (n, ...)
 )->Tensor: # indices, int64, (n,)
-    "For each image the first one with the same pixels: itself where there is none before."
+    "For each image the first one with the same pixels: itself if there is none before it."
     first = {}
     digests = (hashlib.blake2b(img, digest_size=16).digest() for img in x.contiguous().numpy())
     return torch.tensor([first.setdefault(d, i) for i,d in enumerate(digests)], dtype=torch.int64)

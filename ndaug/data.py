@@ -154,9 +154,9 @@ def load_torchvision(
 
 # %% ../nbs/01_data.ipynb #573b251e
 def plain_name(
-    name:str, # of a file or folder; bytes that are no UTF-8 are in it as Python has them
+    name:str, # of a file or folder; bytes that are not UTF-8 as Python represents them
 )->str: # that can be printed and written
-    "A name in Unicode's composed form (NFC), with � for what is no UTF-8."
+    "A name in Unicode's composed form (NFC), with � for what is not UTF-8."
     return unicodedata.normalize("NFC", os.fsencode(name).decode("utf-8", "replace"))
 
 DATASETS = ("digits", "mnist", "cifar10")
@@ -371,7 +371,7 @@ def split(
     pool:ImageSet, # train plus validation (plus test, where the data set has none of its own)
     test:ImageSet|None, # the data set's own test set
     seed:int=0, # draws the split and the order of the subsets
-    folds:int=0, # parts of the pool that so many seeds test on in turn; 0: each seed draws its test set
+    folds:int=0, # number of parts of the pool, tested on in turn, one per seed; 0: each seed draws its test set
 )->Split: # its `train` is ordered: the first n images are the subset of size n
     """Stratified training, validation and test sets, each with images of all classes; at least two to train on.
     Only the number of different images of each class decides whether that is possible; `ValueError` if not."""
