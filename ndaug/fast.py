@@ -199,7 +199,7 @@ class Mixed:
     def forward(self, *args, **kwargs):
         with autocast(next(self.parameters()), self.precision): out = super().forward(*args, **kwargs)
         return tree_map(lambda o: o.float() if isinstance(o, Tensor) and o.dtype == torch.bfloat16 else o, out)
-    def __reduce_ex__(self, protocol): return _mixed, (type(self).__bases__[1],), self.__dict__ # a class made by `_class`
+    def __reduce_ex__(self, protocol): return _mixed, (type(self).__bases__[1],), self.__dict__ # by `_class`
 
 @cache
 def _class(cls): return type(cls.__name__, (Mixed, cls), {})
