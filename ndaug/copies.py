@@ -18,7 +18,7 @@ from torch import Tensor
 def first_copies(
     x:Tensor, # images, (n, ...)
 )->Tensor: # indices, int64, (n,)
-    "For each image the first one with the same pixels: itself where there is none before."
+    "For each image the first one with the same pixels: itself if there is none before it."
     first = {}
     digests = (hashlib.blake2b(img, digest_size=16).digest() for img in x.contiguous().numpy())
     return torch.tensor([first.setdefault(d, i) for i,d in enumerate(digests)], dtype=torch.int64)
@@ -55,13 +55,13 @@ def apart(
 
 # %% ../nbs/00_copies.ipynb #7caa7727
 NEAREST = 12 # images that each image is compared with
-WAVES = 6    # frequencies that tell which those are, in each direction
+WAVES = 6    # low frequencies by which those are chosen, in each direction
 
 def spectrum(
     x:Tensor, # images as from `soften`, (n, c, h, w)
 )->Tensor: # rows of mean 0 and length 1, (n, d)
-    "How much of each low frequency is in an image, wherever in it."
-    z = torch.fft.rfft2(x - x.mean((2, 3), keepdim=True)).abs().sqrt() # roots: else the lowest alone would count
+    "How strong each low frequency is in an image, wherever it occurs."
+    z = torch.fft.rfft2(x - x.mean((2, 3), keepdim=True)).abs().sqrt() # roots, or the lowest would dominate
     return centred(torch.cat([z[:, :, :WAVES, :WAVES], z[:, :, -WAVES:, :WAVES]], 2).flatten(1))
 
 def nearest(
@@ -78,14 +78,14 @@ def nearest(
 
 # %% ../nbs/00_copies.ipynb #a853b354
 FIFTH, SHARE = 5, 1/20
-FIRST = .3    # of the typical distance in frequencies, for a pair to be looked at
-SAMPLE = 200  # images that tell the typical distance
+FIRST = .3    # of the typical distance in frequencies, for a pair to be compared
+SAMPLE = 200  # images from which the typical distance is estimated
 RULE = dict(shift=SHIFT, nearest=NEAREST, waves=WAVES, fifth=FIFTH, share=SHARE, first=FIRST, sample=SAMPLE)
 
 def near_copies(
     x:Tensor, # images, uint8, (n, c, h, w)
 )->tuple[Tensor, Tensor]: # pairs, int64, (m, 2), smaller index first; their distances, (m,)
-    "Pairs of images that show nearly the same picture, those of the same pixels among them."
+    "Pairs of images that show nearly the same picture, identical pixels included."
     if len(x) < 3: return torch.zeros(0, 2, dtype=torch.int64), torch.zeros(0)
     grey = soften(x.float().mean(1, keepdim=True))
     near, like = nearest(spectrum(grey))
@@ -104,7 +104,7 @@ def groups(
     first:Tensor, # as from `first_copies`, (n,)
     near:Tensor, # pairs of near copies, (m, 2)
 )->Tensor: # indices, int64, (n,)
-    "For each image the first one of its group of copies and near copies: itself where it is alone."
+    "For each image the first one of its group of copies and near copies: itself if it is alone."
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
     n = len(first)

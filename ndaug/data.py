@@ -38,13 +38,13 @@ class ImageSet:
     classes: tuple  # the k class names
     name: str       # the data set's name, as in records
     left_out: dict = field(default_factory=dict) # reason -> files of the data set that were left out
-    mirror: bool|None = None # whether an image may be mirrored and keeps its label; None: nobody has said
-    files: tuple = () # of each image the file that it is from; only of whole data sets
+    mirror: bool|None = None # whether a mirrored image keeps its label; None: unknown
+    files: tuple = () # the file of each image; only for whole data sets
     def to(self, device): return replace(self, x=self.x.to(device), y=self.y.to(device))
     def __len__(self): return len(self.y)
     def __getitem__(self, idx): return replace(self, x=self.x[idx], y=self.y[idx], files=())
     def __add__(self, other):
-        "The images of both sets: this is how a training set is augmented. Soft labels if one of them has such."
+        "The images of both sets: this is how a training set is augmented. Soft labels if either has them."
         ys = [s.y if self.y.ndim == other.y.ndim else soft_labels(s.y, len(self.classes)) for s in (self, other)]
         files = (self.files + other.files)*bool(self.files and other.files)
         return replace(self, x=torch.cat([self.x, other.x]), y=torch.cat(ys), files=files)
@@ -72,9 +72,9 @@ class ImageSet:
 
 # %% ../nbs/01_data.ipynb #f6657a28
 def _near(ds:ImageSet)->tuple[Tensor, Tensor]: # as from `near_copies`, but for copies
-    "Of large sets they are cached, since each job of a study asks for them."
+    "Near copies; cached for large sets, since each job of a study asks for them."
     def find(checkpoint=None):
-        if len(ds) > 20_000: print(f"{ds.name}: near copies are looked for, once, which takes minutes", flush=True)
+        if len(ds) > 20_000: print(f"{ds.name}: looking for near copies, once, which takes minutes", flush=True)
         different = (ds.copy_of == torch.arange(len(ds))).nonzero()[:, 0]
         pairs, distances = near_copies(ds.x[different])
         return dict(pairs=different[pairs], distances=distances), {}
@@ -100,11 +100,11 @@ def image_grid(
     return grid[0].numpy() if c == 1 else grid.permute(1, 2, 0).numpy()
 
 # %% ../nbs/01_data.ipynb #68891f3f
-MIRROR = {"digits": False, "mnist": False, "cifar10": True} # may an image be mirrored and keep its label?
+MIRROR = {"digits": False, "mnist": False, "cifar10": True} # does a mirrored image keep its label?
 GREY = ("digits", "mnist")
 
 def load_digits()->tuple[ImageSet, None]: # the images; they have no test set of their own
-    "scikit-learn's 1,797 digits, brought from 8x8 to 28x28."
+    "scikit-learn's 1,797 digits, resized from 8x8 to 28x28."
     from sklearn.datasets import load_digits
     d = load_digits()
     x = torch.from_numpy(d.images).float()[:, None] * (255/16)
@@ -141,7 +141,7 @@ def load_torchvision(
     name:str, # "mnist" or "cifar10"
     data_dir:str="", # as for `data_root`
 )->tuple[ImageSet, ImageSet]: # pool, test
-    "MNIST or CIFAR10, downloaded if need be. `ValueError` if they are neither there nor to be had."
+    "MNIST or CIFAR10, downloaded if need be. `ValueError` if they are missing and cannot be downloaded."
     from torchvision import datasets
     cls, root = {"mnist": datasets.MNIST, "cifar10": datasets.CIFAR10}[name], data_root(data_dir)
     def part(train):
@@ -154,16 +154,16 @@ def load_torchvision(
 
 # %% ../nbs/01_data.ipynb #573b251e
 def plain_name(
-    name:str, # of a file or folder; bytes that are no UTF-8 are in it as Python has them
+    name:str, # of a file or folder; bytes that are not UTF-8 as Python represents them
 )->str: # that can be printed and written
-    "A name in Unicode's composed form (NFC), with � for what is no UTF-8."
+    "A name in Unicode's composed form (NFC), with � for what is not UTF-8."
     return unicodedata.normalize("NFC", os.fsencode(name).decode("utf-8", "replace"))
 
 DATASETS = ("digits", "mnist", "cifar10")
-KEPT = ("eae3feae4e4b8580",) # the fingerprint of CIFAR10 as a folder of JPEGs, of which there are records
+KEPT = ("eae3feae4e4b8580",) # the fingerprint of CIFAR10 as a folder of JPEGs, for which there are records
 
 def split_is_known(pool:ImageSet)->bool:
-    "Whether a split stays as it is in records, so that near copies cannot be kept together in it."
+    "Whether existing records fix the split, so that near copies cannot be kept together in it."
     return pool.name in DATASETS or pool.fingerprint in KEPT
 
 def dataset_name(
@@ -208,15 +208,15 @@ def near_duplicates(
 def all_duplicates(
     pool:ImageSet, test:ImageSet|None, # as from `load`
 )->dict: # counts of images
-    "Copies; where they decide the split, near copies too (`look` finds them in any set)."
+    "Copies; and near copies where they affect the split (`look` finds them in any set)."
     return duplicates(pool, test) | ({} if split_is_known(pool) else near_duplicates(pool, test))
 
 # %% ../nbs/01_data.ipynb #23146df4
 def data_faults(
     found:dict, # as from `duplicates` and `near_duplicates`
     left_out:dict={}, # reason -> files
-)->tuple[list[str], list[str]]: # what makes accuracies doubtful, and what one should know besides
-    "What must be known of a data set before a number of it is believed; nothing where all is well."
+)->tuple[list[str], list[str]]: # what makes accuracies doubtful, and what else to know
+    "What to know about a data set before believing its numbers; nothing if all is well."
     def counted(key, one, many, rest):
         n = found.get(key, 0)
         return [f"{n:,} {one if n == 1 else many} {rest}"]*bool(n)
@@ -237,11 +237,11 @@ def data_faults(
 def load(
     dataset:str|Path="digits", # "digits", "mnist", "cifar10", or the path of a folder or of an .npz
     data_dir:str="", # as for `data_root`
-    skip:bool=False, # of a folder: leave out files that cannot be read
-    size:int|None=None, # of a folder or an .npz: pixels a side; None: as `files.side_of` says
-    fit:str="crop", # of the same: how an image becomes a square, one of `files.FITS`
+    skip:bool=False, # for a folder: leave out files that cannot be read
+    size:int|None=None, # for a folder or an .npz: pixels a side; None: chosen by `files.side_of`
+    fit:str="crop", # for the same: how an image becomes a square, one of `files.FITS`
 )->tuple[ImageSet, ImageSet|None]: # pool, test set if it has one
-    "A data set by name or path; says what is to be known of it. `ValueError` if there is none such."
+    "A data set by name or path; prints what one should know about it. `ValueError` if it does not exist."
     pool, test = _load(dataset, data_dir, skip, size, fit)
     loud, quiet = data_faults(all_duplicates(pool, test))
     for note in [f"WARNING: {w}" for w in loud] + quiet: print(f"{pool.name}: {note}")
@@ -322,7 +322,7 @@ def _numbered(same:Tensor)->Tensor: # 0.., int64, (n,)
     return first[of].unique(return_inverse=True)[1]
 
 def _check_classes(ds:ImageSet, same:Tensor, least:int, part:str):
-    "Every class must have so many different images."
+    "`ValueError` for a class with fewer than `least` different images."
     for k,name in enumerate(ds.classes):
         mine = same[ds.hard == k]
         n, different = len(mine), len(mine.unique())
@@ -339,7 +339,7 @@ def _cut(
     n:float, # images of the first part, to within what groups and small classes need
     g:torch.Generator,
     least:tuple, # different images of each class that each part needs
-    after:float=0, # images of the order that are passed over
+    after:float=0, # images of the order to skip
 )->tuple[Tensor, Tensor]: # indices of the first part and of the rest, int64
     "Two stratified parts."
     unit = _numbered(same)
@@ -354,7 +354,7 @@ def _cut(
     return by_rank[:n], by_rank[n:]
 
 def _reserve(parts:list, ds:ImageSet, unit:Tensor, least:tuple)->list[Tensor]: # units of both parts
-    "Where a part lacks images of a class, the first of them in the order that the other part can spare."
+    "Where a part lacks images of a class, move the first ones that the other part can spare."
     has = torch.zeros(sum(map(len, parts)), len(ds.classes), dtype=torch.bool)
     has[unit, ds.y] = True
     for to,other in ((0, 1), (1, 0)):
@@ -371,10 +371,10 @@ def split(
     pool:ImageSet, # train plus validation (plus test, where the data set has none of its own)
     test:ImageSet|None, # the data set's own test set
     seed:int=0, # draws the split and the order of the subsets
-    folds:int=0, # parts of the pool that so many seeds test on in turn; 0: each seed draws its test set
+    folds:int=0, # number of parts of the pool, tested on in turn, one per seed; 0: each seed draws its test set
 )->Split: # its `train` is ordered: the first n images are the subset of size n
     """Stratified training, validation and test sets, each with images of all classes; at least two to train on.
-    Whether that can be is decided by the number of different images of each class alone: `ValueError` naming it."""
+    Only the number of different images of each class decides whether that is possible; `ValueError` if not."""
     needs = dict(train=2, val=1, test=1)
     same, tested = _together(pool, test), None
     _check_classes(pool, same, sum(needs.values()) if test is None else 3, "the split")
@@ -398,7 +398,7 @@ def _tested(pool, same, seed, folds):
 
 # %% ../nbs/01_data.ipynb #131fcbf1
 def _all_early(order:Tensor, y:Tensor)->Tensor:
-    "Where a subset would lack a class though it has as many images as there are classes, one of each comes first."
+    "If a subset large enough for all classes would lack one, an image of each class comes first."
     k, sizes = len(y.unique()), sorted({_size(len(y), f) for f in range(1, 101)})
     n = next(n for n in sizes if n >= k)
     if len(y[order[:n]].unique()) == k: return order
@@ -437,7 +437,7 @@ def subset(
 def check_nested(
     s:Split, # as from `split`
 )->list[int]: # the sizes of the 13 subsets
-    "Assert that the report's 13 subsets are nested, stratified, and apart from validation and test."
+    "Assert that the report's 13 subsets are nested, stratified, and disjoint from validation and test."
     subs = [subset(s.train, f) for f in FRACS]
     for small,large in zip(subs, subs[1:]):
         n = len(small)

@@ -22,7 +22,7 @@ from .nets import Encoder
 
 # %% ../nbs/11_fast.ipynb #be5cd87c
 def keep_memory()->None:
-    "Let the process keep freed memory for itself, where the C library is glibc; elsewhere do nothing."
+    "Let the process keep freed memory, if the C library is glibc; otherwise do nothing."
     if platform.libc_ver()[0] != "glibc": return
     mallopt = ctypes.CDLL(None).mallopt
     mmap_max, trim_threshold = -4, -1 # of malloc.h
@@ -33,15 +33,15 @@ def keep_memory()->None:
 def flush(
     on:bool,
 )->None:
-    "Let all threads that this one computes with take subnormal numbers for 0, where the processor can."
+    "Flush subnormal numbers to 0 in all threads that this one computes with, if the processor can."
     if not torch.set_flush_denormal(on): return
-    soft = 1 # of omp.h: workers that wait are ended, and started again where they are needed
+    soft = 1 # of omp.h: idle workers are ended, and started again when needed
     try: ctypes.CDLL(torch._C.__file__).omp_pause_resource_all(soft)
-    except (OSError, AttributeError): pass # without OpenMP 5 this thread alone, and workers yet to be started
+    except (OSError, AttributeError): pass # without OpenMP 5 only this thread, and workers started later
 
 @contextmanager
 def flushed():
-    "Take subnormal numbers for 0 in the block; afterwards as before."
+    "Flush subnormal numbers to 0 in the block; afterwards as before."
     was = bool(torch.full((), 1e-40)*1 == 0)
     flush(True)
     try: yield
@@ -76,7 +76,7 @@ def conv_of_label(
 class FastEncoder(Encoder):
     "Looks up what the first convolution makes of a label; takes several batches in one pass."
     def forward(self, x, y, parts=1):
-        "As `Encoder`. Batch normalisation sees `parts` equal parts of the batch one after the other."
+        "As `Encoder`. Batch normalisation sees `parts` equal parts of the batch separately."
         h = conv_of_label(self.net[0], x, y)
         for m in self.net[1:]:
             apart = isinstance(m, (nn.BatchNorm1d, nn.BatchNorm2d))
@@ -92,7 +92,7 @@ def half(
     "The parameter in bfloat16, copied anew when it has changed (in place, or to other memory)."
     copy, of = getattr(p, "copy", (None, None))
     if of != (p._version, p.data_ptr()):
-        with torch.inference_mode(False): copy = p.detach().bfloat16() # of use in training too, wherever it was made
+        with torch.inference_mode(False): copy = p.detach().bfloat16() # usable in training too, wherever it was made
         keep_half(p, copy)
     return copy
 
@@ -101,7 +101,7 @@ def keep_half(p, copy): p.copy = copy, (p._version, p.data_ptr())
 def _bf16_on_cpu(x): return x.device.type == "cpu" and torch.is_autocast_enabled("cpu")
 
 class Product(torch.autograd.Function):
-    "A fully connected layer from its weights' copy `of_half`; the gradient of the weights is not cast to float32."
+    "A fully connected layer that uses its weights' copy `of_half`; their gradient is not cast to float32."
     @staticmethod
     def forward(ctx, x, weight, of_half, bias):
         ctx.save_for_backward(x, of_half)
@@ -115,10 +115,10 @@ class Product(torch.autograd.Function):
         return of_x, grad.T @ x if weight_needs else None, None, grad.sum(0) if bias_needs else None
 
 class Wide(nn.Linear):
-    "A fully connected layer of many weights, whose gradient on a CPU in bfloat16 only `Adam` takes, not torch's."
+    "A wide fully connected layer. On a CPU in bfloat16 its gradient is for our `Adam` only, not for torch's."
     def forward(self, x):
         if not _bf16_on_cpu(x): return super().forward(x)
-        if self.weight.is_leaf: self.weight.grad_dtype = None # any, so that `Adam` gets it as it comes
+        if self.weight.is_leaf: self.weight.grad_dtype = None # any, so that `Adam` gets it in bfloat16
         return Product.apply(x.bfloat16(), self.weight, half(self.weight), self.bias.bfloat16())
 
 # %% ../nbs/11_fast.ipynb #042e3b33
@@ -164,10 +164,10 @@ def adams(
 def fuse(
     opt:torch.optim.Adam, # changed in place
 )->None:
-    "One pass over the weights for each update; the moments in the layout of the weights, which that takes for granted."
+    "Make each update one pass over the weights. The moments get the layout of the weights, which that assumes."
     for g in (opt.defaults, *opt.param_groups): g.update(fused=True, foreach=None)
     for g in opt.param_groups:
-        if (device := g["params"][0].device).type == "cuda": # a graph of its step reads the rate where it is kept
+        if (device := g["params"][0].device).type == "cuda": # a graph of its step reads the rate from this tensor
             g.update(capturable=True, lr=torch.tensor(float(g["lr"]), device=device))
     for p, state in opt.state.items():
         for k, v in state.items():
@@ -177,7 +177,7 @@ def widen(
     model:nn.Module, # changed in place, with its optimisers
     least:int=2**20, # weights of a layer
 )->None:
-    "Make layers of many weights `Wide` where the model has an Adam that can take their gradients."
+    "Make layers with many weights `Wide`, if the model has an Adam that can take their gradients."
     opts = adams(model)
     for opt in opts: opt.__class__ = Adam
     known = {p for opt in opts for g in opt.param_groups for p in g["params"]}
@@ -199,7 +199,7 @@ class Mixed:
     def forward(self, *args, **kwargs):
         with autocast(next(self.parameters()), self.precision): out = super().forward(*args, **kwargs)
         return tree_map(lambda o: o.float() if isinstance(o, Tensor) and o.dtype == torch.bfloat16 else o, out)
-    def __reduce_ex__(self, protocol): return _mixed, (type(self).__bases__[1],), self.__dict__ # its class is made here
+    def __reduce_ex__(self, protocol): return _mixed, (type(self).__bases__[1],), self.__dict__ # by `_class`
 
 @cache
 def _class(cls): return type(cls.__name__, (Mixed, cls), {})
@@ -227,7 +227,7 @@ def speed_up(
     device="cpu", # moved there
     precision:str="float32", # "float32", "bfloat16" or "auto"
 )->nn.Module: # the same model
-    "Make a model fast on its device. Layers that are not known are left alone; weights and their names stay."
+    "Make a model fast on its device. Unknown layers are left alone; weights and their names stay."
     device = torch.device(device)
     precision = pick_precision(precision, device)
     model.to(device)

@@ -45,7 +45,7 @@ def _walk(folder, above:tuple=())->list[str]:
 # %% ../nbs/05_files.ipynb #33525e92
 @lru_cache
 def image_endings()->frozenset:
-    "Endings of the files that Pillow reads by itself, with their dot, in lower case; and none at all."
+    "Extensions of the files that Pillow reads by itself, with their dot, in lower case; and the empty one."
     from PIL import Image
     Image.init()
     elsewhere = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"} # opened, but not decoded
@@ -75,7 +75,7 @@ PART_OF = {name: part for part,names in PART_NAMES.items() for name in names.spl
 def part_of(
     name:str, # of a folder
 )->str|None: # "train", "test", "val"
-    "Which part of a data set a folder's name says that it is: `Training`, `test_set`, `val2017`."
+    "Which part of a data set a folder's name stands for: `Training`, `test_set`, `val2017`."
     word = re.sub("[^a-z]", "", name.lower())
     return PART_OF.get(word) or PART_OF.get(re.sub("(set|data|images|imgs)$", "", word))
 
@@ -108,7 +108,7 @@ def _parts(path:Path)->dict[str, list]:
 
 # %% ../nbs/05_files.ipynb #2629eab0
 def _class_files(root, left:dict)->dict[str, list[str]]: # class name -> picture files, both in order
-    "The files of each class. `left` gets what is no picture: reason -> files."
+    "The files of each class. `left` collects what is not a picture: reason -> files."
     found = {}
     for e in _visible(root):
         if not e.is_dir():
@@ -128,7 +128,7 @@ BROKEN, DARK = "cannot be read as an image", "darker than those of the range of 
 
 # %% ../nbs/05_files.ipynb #0e59d65d
 def _check_folders(parts:dict, files:dict, left:dict):
-    "At least two classes, those of the training set in all parts, each with a picture."
+    "`ValueError` unless there are at least two classes, the same in all parts, each with a picture."
     root, classes = parts["train"][0], files["train"]
     if len(classes) < 2:
         inner = [e.path for e in _visible(root) if e.is_dir() and any(f.is_dir() for f in _visible(e.path))]
@@ -162,17 +162,17 @@ def _opened(f:str):
 TURNS = dict(zip(range(2, 9), (0, 3, 1, 5, 4, 6, 2))) # EXIF orientation -> one of Pillow's transpositions
 
 def _turn(im)->int|None:
-    "How the picture is to be turned, for `transpose`. None if it stands, or if nothing sensible is said of it."
+    "How to turn the picture, for `transpose`. None if it is upright, or if its EXIF data make no sense."
     try: return TURNS.get(im.getexif().get(0x0112))
     except Exception: return None # broken EXIF, a list
 
 # %% ../nbs/05_files.ipynb #a38c2244
 class Head(NamedTuple):
     "What is known of a picture before it is decoded."
-    size: tuple    # (width, height), as it is to be seen
+    size: tuple    # (width, height), as displayed
     grey: bool
     depth: str     # a key of `DEPTHS`
-    several: bool  # whether the file has more pictures than the first
+    several: bool  # whether the file has more than one picture
 
 DEPTHS = {"8": "8 bits", "16": "16 bits of grey", "16 colour": "16 bits of colour", "F": "floating point numbers"}
 
@@ -197,8 +197,8 @@ def head(
 def _say(path, note:str): print(f"{plain_name(str(path))}: {note}")
 
 SIZES = range(16, 65, 4) # what all networks take: halved twice, and small enough to train in hours
-LARGE = (96, 128, 160, 224) # what those take that have learned from large images
-CHOSEN = (28, 32, 48, 64) # of which one is taken where the images have no common size of `SIZES`
+LARGE = (96, 128, 160, 224) # for networks pretrained on large images
+CHOSEN = (28, 32, 48, 64) # one of them is taken if the images have no common size in `SIZES`
 FITS = ("crop", "letterbox") # the centre square of an image, or all of it, with black beside it
 
 def check_resize(
@@ -226,9 +226,9 @@ def resizing(
     sizes:list, # (width, height) of each image
     size:int, # pixels a side that they become
     fit:str="crop", # one of `FITS`
-    chosen:bool=False, # whether nobody has asked for that size
+    chosen:bool=False, # whether the size was chosen, not asked for
 )->str: # a sentence; "" where nothing is done
-    "What becomes of the images, what that costs them, and what one could do about it."
+    "What happens to the images, what that costs, and what one can do about it."
     found = set(sizes)
     if found == {(size, size)}: return ""
     short, long = np.sort(np.array(sizes), axis=1).T
@@ -291,7 +291,7 @@ def is_dark(
     x:Tensor, # images, uint8, (n, c, h, w)
     deep:bool=False, # whether they were 16 bits of colour
 )->Tensor: # bool, (n,)
-    "Images that show something, of which no pixel is as bright as an eighth (of 16 bits, a quarter) of white."
+    "Images that show something, but have no pixel as bright as an eighth (with 16 bits, a quarter) of white."
     low, high = x.flatten(1).aminmax(dim=1)
     return (high < (64 if deep else 32)) & (high > low)
 
@@ -303,7 +303,7 @@ def check_range(
     deep:bool=False, # as for `is_dark`
     mend:str=EIGHT, # what to do
 )->None:
-    "`ValueError` for images, or parts, that are not of one range with the rest."
+    "`ValueError` for images, or parts, whose range differs from that of the rest."
     flat = x.flatten(1)
     high, dark = flat.amax(1), is_dark(x, deep)
     least, brightest = 64 if deep else 32, int(high.argmax())
@@ -324,7 +324,7 @@ def check_range(
 def dark_classes(
     ds:ImageSet,
 )->list[str]: # sentences
-    "Classes of which no pixel is a quarter as bright as the brightest of the others."
+    "Classes with no pixel more than a quarter as bright as the brightest one of the others."
     tops = [int(ds.x[ds.y == k].max()) if (ds.y == k).any() else 255 for k in range(len(ds.classes))]
     return [f"class {k!r} has no pixel brighter than {t} of 255, others reach {max(tops)}: if its files use another "
             "range, brightness alone tells them apart" for k,t in zip(ds.classes, tops) if t*4 <= max(tops)]
@@ -374,7 +374,7 @@ def _read_files(
         except ValueError:
             if _ending(t[-1]) and not skip: raise
             left.setdefault(BROKEN if _ending(t[-1]) else OTHER, []).append(t[-1]) # e.g. a file called README
-    some = [todo[i:i+50] for i in range(0, len(todo), 50)] # a task a file would cost more than to read it
+    some = [todo[i:i+50] for i in range(0, len(todo), 50)] # one task per file would cost more than reading it
     with ThreadPoolExecutor(os.cpu_count()) as ex:
         found = ex.map(lambda ts: [attempt(t) for t in ts], some)
         if bar and len(todo) > 2000: found = progress_bar(found, total=len(some), leave=False)
@@ -397,7 +397,7 @@ def _notes(
     left:dict, # reason -> files left out
     several:list, # files with more than one picture
 )->list[str]:
-    "What is to be said of a folder."
+    "What to print about a folder."
     said = [f"left out, {reason}: {_some(files, path)}" for reason,files in left.items()]
     def of(folder): return [f for *_,f in todo if f.startswith(f"{folder}{os.sep}")]
     for folder in parts.get("val", ()):
@@ -444,7 +444,7 @@ def load_folder(
     skip:bool=False, # leave out files that cannot be read, and count them, instead of raising an error
     fit:str="crop", # one of `FITS`
 )->tuple[ImageSet, ImageSet|None]: # pool, test set if the folder has one
-    """A folder of images, one sub-folder a class. Says what it leaves out, scales or assumes.
+    """A folder of images, one sub-folder a class. Prints what it leaves out, scales or assumes.
     `ValueError` naming the folder or the file that cannot be used."""
     path = Path(path).expanduser()
     check_resize(size, fit)
@@ -515,7 +515,7 @@ def _labels(path:Path, ky:str, y:np.ndarray, n:int)->Tensor:
 NPZ_PARTS = (("x", "x_train"), tuple(f"x_{v}" for v in PART_NAMES["val"].split()), ("x_test",)) # y as x
 
 def _pairs(path:Path, d:dict)->list[tuple]: # (name of the images, of the labels): training, validation, test
-    "Which arrays are used. `ValueError` if images have no labels or there are none to train on."
+    "Which arrays are used. `ValueError` if images have no labels, or if there are no training images."
     pairs = [[(a, a.replace("x", "y", 1)) for a in names] for names in NPZ_PARTS]
     first, val, test = [[(a, b) for a,b in of if a in d or b in d] for of in pairs]
     found = first[:1] + val + test
@@ -554,7 +554,7 @@ def load_npz(
     size:int|None=None, # as for `load_folder`
     fit:str="crop", # one of `FITS`
 )->tuple[ImageSet, ImageSet|None]: # pool, test set if the file has one
-    """Images from a numpy archive. Says what becomes of those that are resized.
+    """Images from a numpy archive. Prints what happens to those that are resized.
     `ValueError` naming the array that cannot be used."""
     path = Path(path).expanduser()
     check_resize(size, fit)

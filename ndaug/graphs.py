@@ -15,7 +15,7 @@ from torch import Tensor, nn
 # %% ../nbs/10_graphs.ipynb #472d2332
 @contextmanager
 def no_garbage():
-    "Let Python clear away nothing in the block: freeing a graph while another is recorded is an error."
+    "No garbage collection in the block: freeing a graph while another is recorded is an error."
     gc.collect()
     on = gc.isenabled()
     gc.disable()
@@ -29,8 +29,8 @@ class Captured:
     warm = 3 # runs before it is recorded
 
     def __init__(self,
-        call, # tensors -> tensors; it waits for nothing, and draws random numbers on the GPU
-        state=dict, # () -> name -> tensor, of all that it changes
+        call, # tensors -> tensors; it never waits for the GPU, and draws random numbers there
+        state=dict, # () -> all tensors that it changes, by name
     ):
         self.call, self.state, self.graphs = call, state, {}
 
@@ -65,16 +65,16 @@ class Captured:
 
 # %% ../nbs/10_graphs.ipynb #affdbd0a
 class Dropout(nn.Dropout):
-    "torch's dropout, with a share `p` that can change between replays of a graph."
+    "torch's dropout, with a rate `p` that can change between replays of a graph."
     rate = None # `p` on the GPU
 
     @property
     def p(self): return self.__dict__["p"] # where torch's has it
 
     @p.setter
-    def p(self, share):
-        self.__dict__["p"] = share
-        if self.rate is not None: self.rate.fill_(share)
+    def p(self, p):
+        self.__dict__["p"] = p
+        if self.rate is not None: self.rate.fill_(p)
 
     def forward(self, x):
         if not self.training: return x

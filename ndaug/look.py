@@ -45,7 +45,7 @@ def suspects(
     features:Tensor|None=None, # of each image, (n, d); by default the pixels, softened
     most:int=24, # to name
 )->tuple[pd.DataFrame, float]: # the suspects, the most certain first; the share of a class's labels that votes confirm
-    "Images whose nearest ones agree on another label."
+    "Images whose nearest neighbours agree on another label."
     u = centred(soften(ds.x).flatten(1) if features is None else features.float())
     near, k = nearest(u)[0], len(ds.classes)
     votes = torch.nn.functional.one_hot(ds.hard[near], k).float()
@@ -65,14 +65,14 @@ FEW = 20     # images of a class: with fewer, its test set has three or four
 TRUSTED = .7 # of the labels that the nearest images confirm: below it they cannot tell which are wrong
 
 def _small(counts:pd.DataFrame)->list[str]:
-    "Classes of which there are few."
+    "Classes with few images."
     few = [f"{k!r} ({n})" for k,n in counts.pool.items() if n < FEW]
     some = ", ".join(few[:5]) + (f" and {len(few) - 5} more" if len(few) > 5 else "")
     of, them = ("a class has", "it") if len(few) == 1 else (f"{len(few)} classes have", "them")
     return [f"{of} fewer than {FEW} images, so that little can be said of {them}: {some}"]*bool(few)
 
 def _near(pairs:pd.DataFrame)->list[str]:
-    "Near copies in words, of data sets whose split cannot keep them together."
+    "Near copies in words, for data sets whose split cannot keep them together."
     near = pairs[pairs.distance > 0]
     def of(some, what):
         n = int(some.sum())
@@ -81,7 +81,7 @@ def _near(pairs:pd.DataFrame)->list[str]:
             + of(near["class a"] != near["class b"], " under two labels") + of(near.distance > 0, " in all"))
 
 def _labels(odd:pd.DataFrame, trusted:float, name_of)->tuple[list[str], list[str]]: # loud, quiet
-    "Labels that do not fit, where that can be told."
+    "Labels that do not fit, if that can be told."
     if trusted < TRUSTED:
         return [], ["which labels are wrong cannot be told: the nearest images confirm only "
                     f"{100*trusted:.0f} % of a class's labels"]
@@ -108,11 +108,11 @@ class Look:
         parts = {"pool": self.pool} | ({} if self.test is None else {"test": self.test})
         return pd.DataFrame({k: s.counts.numpy() for k,s in parts.items()}, index=list(self.pool.classes))
 
-    def name_of(self, i:int)->str: # of an image, as people find it
+    def name_of(self, i:int)->str: # of an image, as in its folder
         return "/".join(Path(self.both.files[i]).parts[-2:]) if self.both.files else f"image {i}"
 
     @property
-    def faults(self)->tuple[list[str], list[str]]: # what makes accuracies doubtful; what one should know besides
+    def faults(self)->tuple[list[str], list[str]]: # what makes accuracies doubtful; what else to know
         found = all_duplicates(self.pool, self.test)
         loud, quiet = data_faults(found, self.pool.left_out)
         quiet += _small(self.counts)
@@ -134,7 +134,7 @@ def show(
     seen:Look,
     n:int=10, # of each kind
 ):# -> a figure; None where there is nothing to show
-    "Pictures of what was found: pairs of images that are nearly one, and labels that do not fit."
+    "Pictures of what was found: pairs of nearly the same image, and labels that do not fit."
     import matplotlib.pyplot as plt
     x, pairs = seen.both.x, seen.pairs[:n]
     odd, trusted = seen.labels if seen.deep else (pd.DataFrame(columns=["image", "label", "seems"]), 0)
@@ -162,7 +162,7 @@ def look(
     features=None, # images, uint8 (n, c, h, w) -> features (n, d); by default the pixels
     **kwargs, # further arguments of `load`
 )->Look: # prints as sentences
-    "Load a data set and say what is in it. `ValueError` as `load`."
+    "Load a data set and say what is in it. `ValueError` as for `load`."
     pool, test = load(dataset, data_dir, skip, **kwargs)
     is_folder = dataset not in DATASETS and Path(dataset).expanduser().is_dir()
     return Look(pool, test, features, formats(dataset) if is_folder else None)

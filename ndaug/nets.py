@@ -40,8 +40,8 @@ def init_normal(
 
 # %% ../nbs/10_nets.ipynb #c46f089b
 def descend(
-    loss:Tensor, # a number, in a graph
-    opt:torch.optim.Optimizer, # of the weights that are to change
+    loss:Tensor, # a scalar, with its graph
+    opt:torch.optim.Optimizer, # of the weights to change
 )->None:
     "One step down the loss."
     opt.zero_grad()
@@ -119,7 +119,7 @@ class Encoder(nn.Module):
         return self.net(with_maps(x, y, self.n_classes))
 
     def each(self, xs, y):
-        "Several batches with the same labels, one after the other: batch normalisation sees each by itself."
+        "Several batches with the same labels, one after the other: batch normalisation sees each separately."
         return [self(x, y) for x in xs]
 
 # %% ../nbs/10_nets.ipynb #5860d83e

@@ -65,7 +65,7 @@ def cut_out(
     size:int, # its side, in pixels
     color:Tensor, # that it is filled with, (c,)
 )->Tensor: # same shape and range
-    "Each image with a square covered, as far as that lies in the image."
+    "Each image with the part of a square that lies in it covered."
     def within(length, centre):
         d = torch.arange(length) - centre[:, None] + size//2
         return (0 <= d) & (d < size)

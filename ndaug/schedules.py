@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from statistics import median
 
 # %% ../nbs/04_schedules.ipynb #e3c2ea67
-OPTIMIZERS = ("adam", "amsgrad") # `12_training` says what the second is
+OPTIMIZERS = ("adam", "amsgrad") # `12_training` explains the second
 
 @dataclass(frozen=True)
 class Schedule:
@@ -22,7 +22,7 @@ class Schedule:
     one_cycle: bool = False     # warm up, then anneal to 0 (Smith and Topin, 2018)
     dropout_ramp: float = 0.    # share of the run in which dropout grows from 0 to the network's own; 0: no ramp
     validate: str = "every"     # epoch, or only the "last", which is then taken
-    val_images: int|None = None # validate on the first so many (each class has its share of them); None: on all
+    val_images: int|None = None # validate on the first so many, which are stratified; None: on all
     optimizer: str = "adam"     # one of `OPTIMIZERS`
     dropout: float|None = None  # instead of the network's own; None: its own
     weight_decay: float = 0.    # decoupled (AdamW): with each update weights shrink by lr times this
@@ -31,7 +31,7 @@ class Schedule:
 # %% ../nbs/04_schedules.ipynb #211f8717
 @dataclass(frozen=True)
 class Budget:
-    "How long an arm trains what it has to learn."
+    "How long an arm trains, if it learns."
     epochs: int = 500       # section 3
     most: int|None = None   # updates
     least: int = 0          # updates
@@ -62,7 +62,7 @@ class Protocol:
 
     @property
     def base(self)->str:
-        "The protocol's name without what was changed in it: that of `quick-50` is `quick`."
+        "The protocol's name without its changes: that of `quick-50` is `quick`."
         return self.name.split("-")[0]
 
     def schedule(self,
@@ -100,8 +100,8 @@ PROTOCOLS = {p.name: p for p in (
              domain=Schedule(epochs=1, bs=64, lr=2e-3, one_cycle=True, validate="last")))}
 
 # %% ../nbs/04_schedules.ipynb #a227d566
-EVALUATED = 1/4 # of what an image costs in training
-UPDATE = 40     # images' worth of an update, until it has been measured: of 30 for CDCVAE to 50 for CDCGAN on two cores
+EVALUATED = 1/4 # the cost of an image, relative to training on it
+UPDATE = 40     # cost of an update in images, until it is measured: 30 for CDCVAE to 50 for CDCGAN on two cores
 
 def seen(
     protocol:Protocol,
@@ -109,7 +109,7 @@ def seen(
     added:int, # by the arm
     n_val:int, n_test:int,
 )->float:
-    "How many images the classifier trains on in all, those that it evaluates included."
+    "How many images the classifier sees in all; one that it only evaluates counts `EVALUATED`."
     c = protocol.schedule(n)
     validations = c.epochs if c.validate == "every" else 1
     return (n + added)*c.epochs + (protocol.validated(n_val)*validations + n_test)*EVALUATED
@@ -117,7 +117,7 @@ def seen(
 def rates(
     records:list[dict],
 )->dict: # (data set, "arm") -> seconds per image of the classifier; (data set, arm's name) -> seconds per update
-    "Medians over records: of the schedules as they are, and of arms that no earlier process began."
+    "Medians over records with the current schedules that were not resumed."
     found = {}
     for r in records:
         p, parts = PROTOCOLS.get(r["protocol"]), r["seconds_parts"]
@@ -144,7 +144,7 @@ def seconds(
     what:str, # "arm", or an arm that learns
     amount:float, # images or updates
 )->float:
-    "What it will take: a data set or an arm that there is no record of is given the slowest rate."
+    "The expected time; a data set or an arm without a record gets the slowest rate."
     at = rate.get((dataset, what)) or max((v for (_, w),v in rate.items() if w == what), default=0.)
     if not at and what != "arm": at = max((v for (_, w),v in rate.items() if w != "arm"), default=0.)
     return at*amount

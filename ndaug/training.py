@@ -27,13 +27,13 @@ from .schedules import Budget
 
 # %% ../nbs/12_training.ipynb #c2dd8bbd
 class Part(Callback):
-    "A callback for both loops. What a checkpoint has to keep of it is its `state`."
+    "A callback for both loops. A checkpoint keeps its `state`."
     def state(self)->tuple[dict, dict]:
         "Tensors, and anything JSON can hold."
         return {}, {}
 
     def put_back(self, tensors:dict, meta:dict)->None:
-        "Take over a state."
+        "Restore a state."
 
 class Batches:
     "Full batches of a set, in a new order in each epoch, as floats in [0, 1]."
@@ -60,7 +60,7 @@ def optimizers(model)->dict:
     return {k: v for k,v in vars(model).items() if isinstance(v, torch.optim.Optimizer)}
 
 class Loop:
-    "Train a model that has `step(xb, yb) -> losses by name`: what fastai's Learner does, for more than one optimiser."
+    "Train a model that has `step(xb, yb) -> losses by name`: like fastai's Learner, for more than one optimiser."
     def __init__(self, model:nn.Module, batches:Batches, cbs:list):
         self.model, self.batches, self.training = model, batches, True
         self.cbs = sorted(cbs, key=lambda cb: cb.order)
@@ -113,7 +113,7 @@ class LossMeans(Part):
     order = -4
     def __init__(self,
         stream:str, # who trains, for the message
-        checkpoint:Checkpoint|None=None, # what could be gone back to, for the message
+        checkpoint:Checkpoint|None=None, # what one can go back to, for the message
     ):
         self.stream, self.checkpoint, self.history = stream, checkpoint, {}
 
@@ -139,7 +139,7 @@ class LossMeans(Part):
 
 # %% ../nbs/12_training.ipynb #b57c45fe
 class Average(Part):
-    "An EMA of a network's weights, which replaces them in the end."
+    "An EMA of a network's weights, which replaces them at the end."
     def __init__(self,
         net:nn.Module, # its buffers are averaged too
         decay:float, # of the EMA, below 1
@@ -148,7 +148,7 @@ class Average(Part):
         self.net = net
         update = lambda mean, now, n: get_ema_multi_avg_fn(at(self.mean.n_averaged))(mean, now, n)
         self.mean = AveragedModel(net, multi_avg_fn=update, use_buffers=True)
-        self.mean.n_averaged = self.mean.n_averaged.cpu() # which no update has to wait for
+        self.mean.n_averaged = self.mean.n_averaged.cpu() # so that no update waits for it
 
     def state(self): return self.mean.state_dict(), {}
     def put_back(self, tensors, meta): self.mean.load_state_dict(tensors)
@@ -179,13 +179,13 @@ def amsgrad(
 
 # %% ../nbs/12_training.ipynb #aeca450c
 class Resume(Part):
-    "Keep the unfinished state of a training, and go on from it."
-    order = 90 # when the epoch's losses and errors are counted
+    "Save checkpoints of a training, and resume from them."
+    order = 90 # after the epoch's losses and errors are counted
     def __init__(self, checkpoint:Checkpoint, model:nn.Module, opts:dict):
         self.checkpoint, self.of, self.opts, self.start = checkpoint, model, opts, 0
 
     def load(self)->int: # epochs that are done
-        "Put back what was saved. Call it when all callbacks are there."
+        "Restore what was saved. Call it when all callbacks are attached."
         if not (saved := self.checkpoint.load()): return 0
         tensors, meta = saved
         restore(tensors, self.of, **self.opts)
@@ -208,7 +208,7 @@ class Resume(Part):
 # %% ../nbs/12_training.ipynb #fe769527
 class Launched(Part):
     "Train the epochs of a fastai `Learner` over an `ImageSet`, each step's passes in one launch."
-    order = 80 # when all others have begun the epoch
+    order = 80 # after all others have begun the epoch
     heard = ("train_eval", "param_scheduler") # and every `Part`
     def __init__(self, as_input): self.as_input = as_input # bytes -> what the network is given
 
@@ -297,7 +297,7 @@ def sample(
 # %% ../nbs/12_training.ipynb #537451bd
 @dataclass(frozen=True)
 class Trained(Arm):
-    "An arm that trains a model on the subset. Of it the weights of its `sampler` are kept."
+    "An arm that trains a model on the subset; the weights of the model's `sampler` are cached."
     kind: str = "learned"
     cfg: object = None  # the model's settings, a dataclass with `bs`
 

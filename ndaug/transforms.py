@@ -21,7 +21,7 @@ def rotate(
     x:Tensor, # images, float in [0, 1], (n, c, h, w)
     degrees:Tensor, # one angle per image, counter-clockwise, (n,)
 )->Tensor: # same shape and range
-    "Rotate each image about its centre by its own angle: bilinear, black from outside."
+    "Rotate each image about its centre by its own angle: bilinear, black outside the image."
     n, _, h, w = x.shape
     a, zero = torch.deg2rad(degrees.to(x)), torch.zeros(n).to(x)
     # grid_sample measures in half-widths and half-heights, hence the ratios
@@ -72,7 +72,7 @@ class Blur(Arm):
     scope = ()
 
     def stronger(self, k):
-        sigmas = tuple(max(k*v, 1e-3) for v in self.sigmas) # none of 0, through which would be divided
+        sigmas = tuple(max(k*v, 1e-3) for v in self.sigmas) # not 0, by which the blur would divide
         return self.learned(sigmas=sigmas, reach=max(1, math.ceil(k*self.reach)))
 
     def apply(self, x, y, s):

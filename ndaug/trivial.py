@@ -59,7 +59,7 @@ OPERATIONS = ( # Mueller and Hutter 2021, the wide ranges
     ("Contrast", contrast, upto(.99), True),
     ("Sharpness", sharpness, upto(.99), True),
     ("Posterize", posterize, (8 - torch.arange(BINS)/5).round(), False), # bits
-    ("Solarize", solarize, 1 - upto(1), False), # from which brightness on
+    ("Solarize", solarize, 1 - upto(1), False), # brightness from which levels are inverted
     ("AutoContrast", as_levels(TF.autocontrast), NONE, False),
     ("Equalize", as_levels(TF.equalize), NONE, False),
 )

@@ -19,11 +19,11 @@ from .transforms import blur
 # %% ../nbs/06_warps.ipynb #d2e0f61a
 def warp(
     x:Tensor, # images, (n, c, h, w)
-    matrix:Tensor, # of each image, (n, 2, 3): from where in the result to where in the image, in pixels
+    matrix:Tensor, # of each image, (n, 2, 3): from a place in the result to its place in the image, in pixels
     field:Tensor|None=None, # displacement in x and y, in pixels, (n, 2, h, w)
     mode:str="bilinear", # or "nearest"
 )->Tensor: # same shape and range
-    "Each image looked up where its own matrix and field say: pixels from its centre, x before y; black from outside."
+    "Each image looked up where its own matrix and field say: pixels from its centre, x before y; black outside."
     n, _, h, w = x.shape
     cols, rows = torch.arange(w) - (w-1)/2, torch.arange(h) - (h-1)/2
     at = torch.stack(torch.meshgrid(cols, rows, indexing="xy")).to(x)
@@ -110,7 +110,7 @@ def shift_mirror(
     down:Tensor, # pixels, int64, (n,)
     right:Tensor, # pixels, int64, (n,)
     flip:Tensor, # whether it is then mirrored, (n,)
-)->Tensor: # same shape and type, the very pixels
+)->Tensor: # same shape and type, pixels unchanged
     "Each image shifted by whole pixels, black coming in, and mirrored or not."
     n, c, h, w = x.shape
     kh, kw = (int(d.abs().max()) for d in (down, right))
