@@ -30,7 +30,7 @@ def route(
     votes:Tensor, # predictions of primary capsules for each class, (n, k, i, d)
     iterations:int=3, # 1: all couplings stay equal
 )->Tensor: # capsules of the classes, (n, k, d)
-    "Procedure 1 of the paper. The gradient takes the last couplings for constants."
+    "Procedure 1 of the paper. For the gradient, the last couplings are constants."
     b, fixed = votes.new_zeros(votes.shape[:3]), votes.detach()
     for _ in range(iterations - 1):
         v = squash((b.softmax(1)[:, :, None] @ fixed)[:, :, 0])
@@ -42,7 +42,7 @@ def margin_loss(
     lengths:Tensor, # of the class capsules, (n, k)
     shares:Tensor, # of the classes, (n, k), in [0, 1]
     upper:float=.9, lower:float=.1, # m+ and m-
-    down:float=.5, # lambda: weight of the classes that are not there
+    down:float=.5, # lambda: weight of absent classes
 )->Tensor: # the mean over images of the sum over classes
     "Equation 4 of the paper, with soft labels as targets."
     present, absent = F.relu(upper - lengths).square(), F.relu(lengths - lower).square()
@@ -54,7 +54,7 @@ SIDES = 16, 64 # pixels: the smallest and the largest
 def places(
     side:int, # pixels
 )->tuple[int, int, int]: # kernel of both convolutions, stride of the first, places along the side
-    "How a side of an image is cut into places; the second convolution has a stride of 2."
+    "How a side of an image is divided into places; the second convolution has a stride of 2."
     kernel, stride = 9 if side >= 24 else 5, 2 if side > 32 else 1
     inner = (side - kernel)//stride + 1
     return kernel, stride, (inner - kernel)//2 + 1
@@ -143,8 +143,8 @@ class CapsuleConfig(Classifier):
     primary:int = 8         # numbers in a primary capsule
     final:int = 16          # numbers in the capsule of a class
     iterations:int = 3      # of routing
-    upper:float = .9        # m+: the capsule of the image's class shall be as long
-    lower:float = .1        # m-: the others shall be as short
+    upper:float = .9        # m+: the capsule of the image's class should be at least as long
+    lower:float = .1        # m-: the others should be at most as long
     down:float = .5         # lambda: weight of the others
     reconstruction:float = .0005 # weight of the squared error, summed over pixels
     decoder:tuple = (512, 1024) # units of its hidden layers

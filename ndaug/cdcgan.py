@@ -80,7 +80,7 @@ class CDCGAN(nn.Module):
 # %% ../nbs/20_cdcgan.ipynb #fc77e9df
 @dataclass(frozen=True)
 class CDCGANArm(Generator):
-    "Images from a CDCGAN that was trained on the subset."
+    "Images from a CDCGAN trained on the subset."
     cfg: CDCGANConfig = CDCGANConfig()
     model = CDCGAN
 

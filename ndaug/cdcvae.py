@@ -43,7 +43,7 @@ def elbo(
 class CDCVAEConfig:
     "Settings of training and networks."
     lr:float = 1e-3     # Adam's default
-    lr_fall:float|None = None # over which last share of the updates it falls to 0; None: it stays
+    lr_fall:float|None = None # last share of the updates, over which lr falls to 0; None: it stays constant
     beta1:float = .5    # section 3
     bs:int = 64         # the reference implementation
     net:NetConfig = NetConfig() # widths of both stacks
@@ -71,7 +71,7 @@ class CDCVAE(nn.Module):
     def encode(self, x:Tensor, y:Tensor)->tuple[Tensor, Tensor]:
         "Mean and variance of q, (n, z_dim) each."
         mu, pre = self.encoder(x, y).chunk(2, 1)
-        return mu, F.softplus(pre) + 1e-6 # a variance that underflows to 0 would have no logarithm
+        return mu, F.softplus(pre) + 1e-6 # the logarithm of a variance that underflows to 0 would be -inf
 
     def decode(self, z:Tensor, y:Tensor)->Tensor:
         "Images in [0, 1] (the pixels' probabilities) from codes and labels."
@@ -92,7 +92,7 @@ class CDCVAE(nn.Module):
 # %% ../nbs/21_cdcvae.ipynb #dd59eb97
 @dataclass(frozen=True)
 class CDCVAEArm(Generator):
-    "Images from a CDCVAE that was trained on the subset."
+    "Images from a CDCVAE trained on the subset."
     cfg: CDCVAEConfig = CDCVAEConfig()
     model = CDCVAE
     presets = dict.fromkeys(("quick", "strong"), dict(cfg=CDCVAEConfig(lr=16e-3, lr_fall=.5)))

@@ -22,7 +22,7 @@ def look_up(
     x:Tensor, # images, or displacements, (n, c, h, w)
     u:Tensor, # displacement in x and y, in half sides, (n, 2, h, w)
 )->Tensor: # same shape and range
-    "What stands at p + u(p), for each pixel p; beyond the edge, what stands at the edge."
+    "The value at p + u(p), for each pixel p; beyond the edge, the value at the edge."
     n, _, h, w = u.shape
     at = F.affine_grid(torch.eye(2, 3)[None].to(u), (1, 1, h, w), align_corners=False)
     return F.grid_sample(x, at + u.permute(0, 2, 3, 1), padding_mode="border", align_corners=False)
@@ -33,7 +33,7 @@ SQUARINGS = 6
 def flow(
     v:Tensor, # velocities in half sides per unit of time, (n, 2, h, w)
 )->Tensor: # displacement, same shape: exp(v)(p) - p
-    "Where the flow of a velocity has taken each pixel after a unit of time, by scaling and squaring."
+    "The displacement of each pixel after flowing for a unit of time, by scaling and squaring."
     u = v/2**SQUARINGS
     for _ in range(SQUARINGS): u = u + look_up(u, u)
     return u
@@ -53,7 +53,7 @@ def register(
     steps:int=60, # of Adam
     smooth:float=10., # weight of the roughness, lambda
     lr:float=.02, # of Adam, in half sides per step
-)->tuple[Tensor, Tensor]: # velocities at the nodes, (n, 2, nodes, nodes); what is left of each pair's difference, (n,)
+)->tuple[Tensor, Tensor]: # velocities at the nodes, (n, 2, nodes, nodes); share of each pair's difference left, (n,)
     "Velocities whose flows take each a to its b, and backwards each b to its a."
     v = torch.zeros(len(a), 2, nodes, nodes, device=a.device, requires_grad=True)
     opt = torch.optim.Adam([v], lr=lr)
@@ -76,7 +76,7 @@ def pairs(
     most:int, # pairs, over all classes
     g:torch.Generator, # draws them
 )->Tensor: # indices, (m, 2), class after class
-    "Random pairs of different images of a class, as many of each class that has two; none where no class has."
+    "Random pairs of different images of a class, equally many of each class with two images or more."
     of = [i for i in ((y == k).nonzero()[:, 0] for k in y.unique()) if len(i) > 1]
     found = [torch.zeros(0, 2, dtype=torch.int64)]
     for i,turn in zip(of, torch.arange(most).tensor_split(len(of) or 1)):
@@ -88,9 +88,9 @@ def factors(
     v:Tensor, # velocities of pairs, (m, d)
     of:Tensor, # their classes, (m,)
     counts:Tensor, # images of each class, (k,)
-    shrink:float, # kappa: images by which a class trusts itself as much as the others
+    shrink:float, # kappa: images at which a class trusts itself as much as the others
 )->Tensor: # lower triangular, (k, d, d): their squares are the covariances
-    "A factor of each class's covariance, drawn towards that of all."
+    "A factor of each class's covariance, shrunk towards that of all pairs."
     v, found = v.double(), []
     everyone = v.T @ v/len(v)
     ridge = 1e-6*everyone.diagonal().mean() + 1e-12
@@ -107,9 +107,9 @@ BATCH = 128 # pairs registered at a time
 def register_all(
     x:Tensor, # images, (n, c, h, w)
     i:Tensor, # pairs of them, (m, 2)
-    checkpoint=None, # where what is done is kept, and resumed from
+    checkpoint=None, # where finished batches are saved, and resumed from
     **how, # `nodes`, `steps`, `smooth`, as for `register`
-)->tuple[Tensor, Tensor]: # velocities, (m, 2, nodes, nodes); what is left, (m,)
+)->tuple[Tensor, Tensor]: # velocities, (m, 2, nodes, nodes); share left, (m,)
     "Register pairs batch by batch. `FloatingPointError` if that diverges."
     from fastprogress.fastprogress import progress_bar
     saved, v, left = checkpoint and checkpoint.load(), [], []
@@ -124,7 +124,7 @@ def register_all(
 
 # %% ../nbs/22_diffeo.ipynb #84dcf947
 def learn_factors(arm, train, i, steps, device, checkpoint):
-    "What DIFFEO keeps, and the misfit of each batch of pairs."
+    "The tensors that DIFFEO keeps, and the misfit of each batch of pairs."
     x = torch.cat([reduced(p/255) for p in train.x.split(PIECE)])
     sigma = arm.sigma*min(x.shape[2:])/28
     x = blur(x, torch.tensor([sigma]), int(3*sigma) + 1).to(device)
@@ -135,15 +135,15 @@ def learn_factors(arm, train, i, steps, device, checkpoint):
 # %% ../nbs/22_diffeo.ipynb #0f4c699d
 @dataclass(frozen=True)
 class Diffeo(Arm):
-    "Each image deformed by a flow drawn from what was learned about its class."
+    "Each image deformed by a flow drawn from the Gaussian of its class."
     kind: str = "learned"
     pairs: int = 1500     # registered, over all classes
     nodes: int = 7        # of a velocity, per side
     steps: int = 60       # of Adam, for each batch of pairs
     smooth: float = 10.   # weight of a velocity's roughness
-    sigma: float = 1.     # images are blurred by so many pixels first, for a side of 28
-    shrink: float = 10.   # images by which a class trusts its own deformations as much as those of all
-    strength: float = .7  # of the flows drawn; 1: as far as from one image to another
+    sigma: float = 1.     # blur before registration, in pixels for a side of 28
+    shrink: float = 10.   # images at which a class trusts its own deformations as much as those of all
+    strength: float = .7  # of the flows drawn; 1: as strong as between two images
     least = 2
     amounts = "strength",
 

@@ -59,10 +59,10 @@ def _download(f:Path, sha256:str):
         raise ValueError(f"Inception weights could not be downloaded ({e}): {mend}.") from None
 
 def inception_weights(
-    path:str="", # "" looks in `$NDAUG_INCEPTION` and then in the cache
-    sha256:str=INCEPTION_SHA256, # what the file must have
-    download:bool=False, # fetch it (91 MB) into the cache if it is not there
-)->Path: # of a file whose hash was checked
+    path:str="", # "": look in `$NDAUG_INCEPTION`, then in the cache
+    sha256:str=INCEPTION_SHA256, # of the file
+    download:bool=False, # download it (91 MB) into the cache if it is missing
+)->Path: # a file whose hash was checked
     "The checked weights file. `ValueError` saying why there is none."
     given = path or os.environ.get("NDAUG_INCEPTION", "")
     f = Path(given).expanduser() if given else cache_dir()/INCEPTION_URL.split("/")[-1]
@@ -84,7 +84,7 @@ class _Inception(nn.Module):
         from torch.nn.utils import fuse_conv_bn_eval
         from torchmetrics.image.fid import NoTrainInceptionV3
         net = NoTrainInceptionV3("inception-v3-compat", ["2048"], str(weights), antialias=False)
-        for m in net.modules(): # the same function with a tenth less work, and less rounding in bfloat16
+        for m in net.modules(): # the same function with 10 % less work, and less rounding in bfloat16
             if hasattr(m, "bn"): m.conv, m.bn = fuse_conv_bn_eval(m.conv, m.bn), nn.Identity()
         self.side, self.fc, self.precision = net.INPUT_IMAGE_SIZE, net.fc, precision
         layers = [m for name,m in net.named_children() if name != "fc"]
@@ -124,7 +124,7 @@ def imagenet(
 def domain_schedule(
     n:int, # images in the training split
 )->Schedule:
-    "2 epochs of one-cycle in which dropout grows to its full rate, and for small sets as many as make 6,000 images."
+    "One-cycle with a dropout ramp over the whole run: 2 epochs, or for small sets as many as make 6,000 images."
     epochs = max(2, math.ceil(6_000/n))
     return Schedule(epochs=epochs, bs=64, lr=2e-3, one_cycle=True, dropout_ramp=1., validate="last")
 
@@ -138,7 +138,7 @@ class _Domain(nn.Module):
         h = self.vgg.body(x.div(255.).contiguous(memory_format=torch.channels_last))
         return h.mean((2, 3)), self.vgg.head(h.flatten(1))
 
-# settings that came later: left out of the key where they are at their defaults, so that the cache is found
+# settings that were added later: left out of the key at their defaults, so that older caches are still found
 LATER = ", optimizer='adam', dropout=None, weight_decay=0.0, smoothing=0.0"
 
 def domain(
@@ -171,9 +171,9 @@ def spread(
 
 def describe(
     extractor:Extractor,
-    ds:ImageSet, # 2 images at least
+    ds:ImageSet, # at least 2 images
 )->tuple: # Stats, Inception Score, spread within classes
-    "What a feature set has to say of a set of images."
+    "Statistics of a set of images in a feature set."
     feats, scores = extractor(ds.x)
     return feature_stats(feats), inception_score(scores), spread(feats, ds.hard)
 
@@ -190,7 +190,7 @@ def real_features(
     return Stats(found["n"], tensors["mean"], tensors["cov"]), found["score"], found["spread"]
 
 # %% ../nbs/32_features.ipynb #0384ae2b
-COLLAPSED = .1 # of the subset's spread within classes; below it there is a warning
+COLLAPSED = .1 # share of the subset's spread within classes, below which there is a warning
 
 def find_extractors(
     features:tuple, # "domain", "inception", "auto"
@@ -198,7 +198,7 @@ def find_extractors(
     schedule:Schedule|None, # of the domain features; None: their own
     device,
 )->dict: # feature set -> Extractor, or the reason (str) why there is none
-    "The feature sets asked for. `auto` is `domain`, and `inception` where its weights already are on this machine."
+    "The feature sets asked for. `auto` is `domain`, and `inception` if its weights are already on this machine."
     found = {k: f"not asked for (features={','.join(features)!r})" for k in ("domain", "inception")}
     if "imagenet" in features: found["imagenet"] = imagenet(device)
     if {"auto", "inception"} & set(features):
@@ -212,7 +212,7 @@ def no_distances(
     n:int, # images of the subset
     reason:str|None=None, # why there is none
 )->tuple[dict, dict]: # as from `distances`
-    "What `distances` gives before anything was measured."
+    "What `distances` gives before anything is measured."
     none = dict(reason=reason, n=n, biased=n < MIN_SAMPLES, inception_score=None, diversity=None, ident=None)
     return dict.fromkeys(extractors), {k: dict(none) for k in extractors}
 

@@ -13,14 +13,14 @@ from torch import Tensor
 
 # %% ../nbs/30_fid.ipynb #8956c0e2
 class Stats(NamedTuple):
-    "What the distance needs to know of a set."
+    "What the distance needs to know about a set."
     n: int         # images
     mean: Tensor   # float64, (d,)
     cov: Tensor    # float64, (d, d)
 
 def feature_stats(
     feats:Tensor, # one row per image, (n, d), n at least 2
-)->Stats: # with the unbiased covariance, as the reference implementation has it
+)->Stats: # with the unbiased covariance, as in the reference implementation
     "Mean and covariance of features. `ValueError` for fewer than 2 images."
     if len(feats) < 2:
         raise ValueError(f"{len(feats)} images have no covariance: the distance needs at least 2.")
@@ -32,7 +32,7 @@ def feature_stats(
 def frechet(
     a:Stats, b:Stats, # of two sets, in the same features
 )->float: # squared distance, 0 or more, in squared units of the features
-    "The Fréchet distance of two Gaussians, Eq. 6. `ValueError` if they are not of the same features."
+    "The Fréchet distance between two Gaussians, Eq. 6. `ValueError` if their features differ."
     if a.mean.shape != b.mean.shape:
         sizes = f"features of {len(a.mean)} and of {len(b.mean)} numbers"
         raise ValueError(f"{sizes} cannot be compared: use one extractor for both sets.")

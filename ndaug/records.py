@@ -18,7 +18,7 @@ from .schedules import Protocol, Schedule
 # %% ../nbs/40_records.ipynb #45fdc54c
 @dataclass
 class Record:
-    "One arm of one cell: what was asked for, on what it ran, and what came out."
+    "One arm of one cell: what was asked for, where it ran, and the results."
     dataset: str
     frac: int                   # percent of the training set
     seed: int
@@ -26,13 +26,13 @@ class Record:
     kind: str                   # of the arm: control, traditional, learned or generated
     protocol: str
     n_train: int                # images of the subset
-    n_val: int                  # that an epoch was validated on
+    n_val: int                  # images that an epoch was validated on
     n_test: int
     n_skipped: int              # files of the data set that were left out
     epochs: int                 # of the classifier
     classes: list               # names
-    config: dict                # all that decides the result besides seed, precision and versions
-    environment: dict           # as from `core.environment`; its fields are the record's own in the file
+    config: dict                # all that decides the result apart from seed, precision and versions
+    environment: dict           # as from `core.environment`; in the file its fields are the record's own
     data: dict = field(default_factory=dict)    # the whole data set: fingerprints, duplicates, what was left out
     n_synthetic: int = 0        # images added
     fits: list = field(default_factory=list)    # what was learned: name in the cache, seconds it cost
@@ -40,7 +40,7 @@ class Record:
     val_accuracy: float|None = None             # percent, at that epoch
     test_accuracy: float|None = None            # percent
     confusion: list|None = None                 # row: label, column: prediction
-    right: str|None = None                      # which test images were right: bits, in hexadecimal
+    right: str|None = None                      # which test images were classified correctly: bits, in hexadecimal
     history: dict = field(default_factory=dict) # per epoch of the classifier
     losses: dict = field(default_factory=dict)  # per epoch of a generator
     fid: dict = field(default_factory=dict)     # feature set -> distance, or None
@@ -48,7 +48,7 @@ class Record:
     failed: str|None = None                     # why there is no accuracy
     seconds: float = 0.
     seconds_parts: dict = field(default_factory=dict) # images, fid, classifier
-    seconds_resumed: bool = False               # whether an earlier process did a part of it
+    seconds_resumed: bool = False               # whether an earlier process did part of it
 
 # %% ../nbs/40_records.ipynb #d0ff13ff
 def plain(obj):
@@ -61,7 +61,7 @@ def write_record(
     path:str|Path, # as from `record_path`
     record:Record,
 )->dict: # as `read_record` reads it
-    "Write a record, whole or not at all. What lies there and is no record is kept beside it as `.bad`."
+    "Write a record atomically. A file that is there and is not a record is kept beside it as `.bad`."
     path, rec = Path(path), plain(asdict(record))
     rec |= rec.pop("environment")
     if path.exists(): path.replace(path.with_name(f"{path.name}.bad")) # whoever put it there may want it
@@ -77,7 +77,7 @@ def record_path(
     dataset:str, frac:int, seed:int, # the cell
     arm:str, # e.g. "ROT", "ROT+BLUR"
 )->Path:
-    "Where an arm's record stands."
+    "The path of an arm's record."
     return Path(out)/dataset/str(frac)/str(seed)/f"{arm}.json"
 
 def read_record(
@@ -105,7 +105,7 @@ def record_files(
 # %% ../nbs/40_records.ipynb #b59dccfb
 def check_same_data(
     name:str, # that both have
-    a:dict, in_a, # `data` of a record, and where it stands
+    a:dict, in_a, # `data` of a record, and its place
     b:dict, in_b,
     mend:str, # what to do if they are not the same
 )->None:
@@ -131,7 +131,7 @@ PROTOCOL |= {"classifier": asdict(Schedule())} # the defaults, for `filled`
 def alike(
     rec:dict, # a record
 )->list:
-    "What two records must have in common to be compared besides the seed: images, classifier, schedule, precision."
+    "What two records must share to be compared: images, classifier, schedule, precision."
     c = filled(rec["config"], {"protocol": PROTOCOL})
     p = c["protocol"]
     schedule = [p[k] for k in ("classifier", "max_images", "least", "min_images", "draws", "ratio")]

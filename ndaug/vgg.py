@@ -15,7 +15,7 @@ from functools import lru_cache, partial
 import torch
 from torch import Tensor, nn
 with warnings.catch_warnings():
-    warnings.simplefilter("ignore", FutureWarning) # fastai 2.8 uses torch.jit, of which torch warns at every import
+    warnings.simplefilter("ignore", FutureWarning) # fastai 2.8 uses torch.jit; torch warns at every import
     from fastai.callback.core import CancelValidException
     from fastai.callback.schedule import ParamScheduler # noqa: F401 gives Learner lr_find and fit_one_cycle
     from fastai.callback.progress import ProgressCallback # noqa: F401 shows a bar with the time left
@@ -39,7 +39,7 @@ class VGGConfig(Classifier):
     stages:tuple = (64, 128, 256) # filters
     convs:int = 2           # per stage
     dropout:float = .6      # after each stage
-    slope:float = .2        # of LeakyReLU: TensorFlow's default, the report names none
+    slope:float = .2        # of LeakyReLU: TensorFlow's default, since the report names none
     bn:bool|None = None     # batch normalisation; None: for colour images only
     stream = "VGG"
     def build(self, shape, n_classes): return VGG(shape, n_classes, self)
@@ -59,7 +59,7 @@ class VGG(nn.Module):
             for i in range(cfg.convs):
                 layers.append(nn.Conv2d(c, f, 3, padding=1))
                 if bn: layers.append(nn.BatchNorm2d(f))
-                if i == cfg.convs - 1: layers.append(nn.MaxPool2d(2)) # before the activation: the same, of fewer pixels
+                if i == cfg.convs - 1: layers.append(nn.MaxPool2d(2)) # before the activation: same result, fewer pixels
                 layers.append(nn.LeakyReLU(cfg.slope, inplace=True))
                 c = f
             layers.append(nn.Dropout(cfg.dropout))
@@ -76,9 +76,9 @@ class VGG(nn.Module):
 
 # %% ../nbs/31_vgg.ipynb #1386d001
 def as_input(
-    x:Tensor, # images, uint8, (n, c, h, w), or what a classifier has made of them, floats
+    x:Tensor, # images, uint8, (n, c, h, w), or what a classifier has turned them into, floats
 )->Tensor: # floats; images are in [0, 1]
-    "What a network is given."
+    "The input of a network."
     return x.div(255.).contiguous(memory_format=torch.channels_last) if x.dtype == torch.uint8 else x
 
 class BatchLoader(DataLoader):
@@ -103,7 +103,7 @@ def learner(
     precision:str="float32", # or "bfloat16"
     optimizer:str="adam", # or "amsgrad"
     weight_decay:float=0., # decoupled, as in AdamW
-    smoothing:float=0., # of labels; not for a network that has a loss of its own
+    smoothing:float=0., # of labels; ignored by a network with a loss of its own
     **kwargs, # further arguments of fastai's Learner
 )->Learner: # ready for `fit`, `fit_one_cycle`, `lr_find`
     "A fastai Learner with a classifier, by default that of section 2.2, cross-entropy and Adam."
@@ -122,7 +122,7 @@ def learner(
 def logits_of(
     model:nn.Module, # images in [0, 1] -> logits
     x:Tensor, # as for `as_input`
-    bs:int|None=None, # images at a time; default: 128 on a CPU, whose cache more of them would leave, else 1024
+    bs:int|None=None, # images at a time; default: 128 on a CPU, since more do not fit its cache, else 1024
 )->Tensor: # (n, k), on the CPU
     "The model's logits in evaluation mode."
     device, was = next(model.parameters()).device, model.training
@@ -142,7 +142,7 @@ class SelectBest(Part):
     ):
         self.val, self.epochs = val, epochs
         self.best_errors, self.best_epoch, self.history, self.best = len(val) + 1, None, [], {}
-        self.margin = torch.zeros(len(val)) # of the right class's logit over the best other: small or negative is hard
+        self.margin = torch.zeros(len(val)) # of the true class's logit over the best other: small or negative is hard
 
     def state(self):
         tensors = {"margin": self.margin} | {f"best.{k}": v for k,v in self.best.items()}
@@ -156,21 +156,21 @@ class SelectBest(Part):
     def before_validate(self):
         errors = None
         if self.epochs == "every" or self.epoch == self.n_epoch - 1: errors = self.count_errors()
-        if errors is not None: # as long as it can still win
+        if errors is not None: # it is the best so far
             self.best_errors, self.best_epoch = errors, self.epoch + 1
             self.best = {k: v.detach().clone() for k,v in self.model.state_dict().items()}
         self.history.append(None if errors is None else 100*(1 - errors/len(self.val)))
         raise CancelValidException # fastai's own validation is not needed
 
-    def count_errors(self)->int|None: # None: no fewer than the best epoch's
+    def count_errors(self)->int|None: # None: at least as many as in the best epoch
         return count_errors(self.model, self.val, self.margin, self.best_errors)
 
 # %% ../nbs/31_vgg.ipynb #854880e1
 def count_errors(
     model:nn.Module,
     val:ImageSet, # to count on
-    margin:Tensor, # of each image, (n,): those with the least come first; updated in place
-    best:int, # errors from which there is no need to go on
+    margin:Tensor, # of each image, (n,): the smallest come first; updated in place
+    best:int, # stop at so many errors
 )->int|None: # None: at least `best`
     "The model's errors, the hardest images first."
     errors = 0
@@ -178,7 +178,7 @@ def count_errors(
         logits, y = logits_of(model, val.x[idx]), val.y[idx][:, None]
         errors += int((logits.argmax(1) != y[:, 0]).sum())
         led_by = logits.gather(1, y) - logits.scatter(1, y, -torch.inf).amax(1, keepdim=True)
-        margin[idx] = (margin[idx] + led_by[:, 0])/2 # a mean that forgets
+        margin[idx] = (margin[idx] + led_by[:, 0])/2 # an EMA
         if errors >= best: return None
     return errors
 
@@ -190,7 +190,7 @@ class Fitted:
     best_epoch: int         # counted from 1
     val_accuracy: float     # percent, at that epoch
     history: dict           # per epoch: train_loss (nats per image, smoothing included), val_accuracy (percent or None)
-    prepare: object         # what its network sees of an `ImageSet`, as `Classifier.prepare`
+    prepare: object         # turns an `ImageSet` into what its network sees, as `Classifier.prepare`
 
     def scores(self, ds:ImageSet)->Tensor: # (n, k)
         "Its logits for real images."
@@ -213,7 +213,7 @@ class Redraw(Part):
         of, # epoch, from 0 -> ImageSet, as large in every epoch
     ):
         self.loader, self.of = loader, of
-    def before_train(self): self.loader.dataset = self.of(self.epoch) # not called for epochs that are skipped
+    def before_train(self): self.loader.dataset = self.of(self.epoch) # not called for epochs that a resumed run skips
 
 # %% ../nbs/31_vgg.ipynb #0a5750e3
 def redraws(
@@ -221,7 +221,7 @@ def redraws(
     prepare, # as `Classifier.prepare`
     repeats:int|None, # as `Classifier.repeats`
 ):# -> a function of the epoch, for `Redraw`
-    "Fresh sets as the network sees them, made once where they come again."
+    "Fresh sets as the network sees them, each made once if it is used again."
     if repeats is None: return lambda epoch: prepare(fresh(epoch))
     once = lru_cache(repeats)(lambda epoch: prepare(fresh(epoch)))
     return lambda epoch: once(epoch % repeats)
@@ -236,10 +236,10 @@ def fit_classifier(
     seed:int=0, # draws initial weights, batches and dropout
     device="cpu",
     progress:bool=True, # show a bar with the time left
-    checkpoint:Checkpoint|None=None, # where unfinished training is kept, and resumed from
+    checkpoint:Checkpoint|None=None, # where unfinished training is saved, and resumed from
     precision:str="float32", # or "bfloat16"
     fresh=None, # epoch -> the set to train on in that epoch, as large as `train`, which is that of epoch 0
-)->Fitted: # at the epoch that validation selects
+)->Fitted: # at the epoch selected by validation
     """Train a classifier, by default that of section 2.2, and select the epoch.
     `FloatingPointError` if its loss becomes NaN."""
     if schedule.dropout is not None and hasattr(cfg, "dropout"): cfg = replace(cfg, dropout=schedule.dropout)
@@ -267,14 +267,14 @@ def fit_classifier(
 # %% ../nbs/31_vgg.ipynb #ffe50401
 def confusion(
     ds:ImageSet, # labelled images
-    pred:Tensor, # what they were taken for, (n,)
+    pred:Tensor, # predicted classes, (n,)
 )->Tensor: # int64, (k, k): row = label, column = prediction
-    "How often each class is taken for which."
+    "How often each class is predicted as which."
     k = len(ds.classes)
     return (ds.y*k + pred).bincount(minlength=k*k).view(k, k)
 
 def accuracy_of(
     cm:Tensor, # as from `confusion`
 )->float: # percent
-    "The share of right answers."
+    "The share of correct predictions."
     return 100*cm.trace().item()/cm.sum().item()
