@@ -5,6 +5,7 @@
 # make report STUDY=reports/main   a study's records as an executed notebook, tables and one HTML file
 # make plan    the jobs of the whole grid (reports/study.yaml), their hours here, and on more workers
 # make bench   time what a study spends its time in, plain against ours
+# make docs    the documentation site: one folder of HTML, which needs no network
 # Another Python or environment: make run PYTHON=python3.12 VENV=~/envs/ndaug
 PYTHON ?= python3
 VENV ?= .venv
@@ -16,7 +17,7 @@ STUDY ?= reports/main
 DATA ?= digits
 MINUTES ?= 30
 
-.PHONY: run test lab sync advise report bench plan
+.PHONY: run test lab sync advise report bench plan docs
 
 $(VENV)/.ready: settings.ini setup.py
 	$(PYTHON) -m venv $(VENV)
@@ -30,7 +31,7 @@ run: $(VENV)/.ready
 
 # long lines and unused names; two notebooks, then two files of tests at a time, one thread each: more are far slower
 test: $(VENV)/.ready
-	$(BIN)/ruff check -q ndaug tests reports setup.py
+	$(BIN)/ruff check -q ndaug tests reports setup.py docs
 	OMP_NUM_THREADS=1 $(BIN)/nbdev_test --n_workers 2 --do_print --timing
 	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n 2 --dist loadfile --durations 12 tests
 
@@ -54,6 +55,10 @@ plan: $(VENV)/.ready
 bench: $(VENV)/.ready
 	$(BIN)/papermill nbs/60_bench.ipynb bench.ipynb -k python3 --log-output --no-progress-bar 2>&1 | grep --line-buffered -vE '^(<|Executing Cell|Ending Cell|\[IPKernelApp\]|$$)'
 	@echo "open $(CURDIR)/bench.ipynb (make lab)"
+
+# no notebook is executed; broken references and dead links fail
+docs: $(VENV)/.ready
+	OMP_NUM_THREADS=1 $(BIN)/python docs/build.py
 
 # after editing a notebook: modules from notebooks, notebooks without clutter
 sync: $(VENV)/.ready
