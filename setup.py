@@ -15,5 +15,5 @@ setup(
     long_description=(here / "README.md").read_text(encoding="utf-8"), long_description_content_type="text/markdown",
     packages=["ndaug"], package_data={"ndaug": ["published/*.csv"]}, python_requires=">=" + cfg["min_python"],
     install_requires=cfg["requirements"].split(),
-    extras_require={k: cfg[f"{k}_requirements"].split() for k in ("dev", "cluster", "pretrained")},
+    extras_require={k: cfg[f"{k}_requirements"].split() for k in ("dev", "docs", "cluster", "pretrained")},
 )
