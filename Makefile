@@ -6,11 +6,9 @@
 # make report STUDY=reports/main   a study's records as an executed notebook, tables and one HTML file
 # make plan    the jobs of the whole grid (reports/study.yaml), their hours here, and on more workers
 # make bench   time what a study spends its time in, plain against ours
-<<<<<<< HEAD
 # make gpu MINUTES=30   on a CUDA GPU, in the environment of PYTHON: its tests, its bench, and the grid of Figure 2 for so long
-=======
+
 # make docs    the documentation site: one folder of HTML, which needs no network
->>>>>>> a2aee8762b58ffe1fcd40b51afa12d1685478b36
 # Another Python or environment: make run PYTHON=python3.12 VENV=~/envs/ndaug
 PYTHON ?= python3
 VENV ?= .venv
@@ -23,11 +21,7 @@ DATA ?= digits
 MINUTES ?= 30
 OPTIONS ?=
 
-<<<<<<< HEAD
-.PHONY: run test lab sync advise report bench plan gpu
-=======
-.PHONY: run test lab sync advise report bench plan docs
->>>>>>> a2aee8762b58ffe1fcd40b51afa12d1685478b36
+.PHONY: run test lab sync advise report bench plan gpu docs
 
 $(VENV)/.ready: settings.ini setup.py
 	$(PYTHON) -m venv $(VENV)
@@ -66,18 +60,16 @@ bench: $(VENV)/.ready
 	$(BIN)/papermill nbs/60_bench.ipynb bench.ipynb -k python3 --log-output --no-progress-bar 2>&1 | grep --line-buffered -vE '^(<|Executing Cell|Ending Cell|\[IPKernelApp\]|$$)'
 	@echo "open $(CURDIR)/bench.ipynb (make lab)"
 
-<<<<<<< HEAD
 # builds no environment, since such a machine may have no network: torch, torchvision, pandas, ... are there, and fastai,
 # papermill and pytest may have come as wheels
 gpu:
 	$(PYTHON) -m pytest -q tests/test_gpu.py
 	$(PYTHON) -m papermill nbs/62_gpu.ipynb gpu.ipynb -k python3 --log-output --no-progress-bar 2>&1 | grep --line-buffered -vE '^(<|Executing Cell|Ending Cell|\[IPKernelApp\]|$$)'
 	$(PYTHON) reports/many.py reports/figure2/mnist.yaml reports/figure2/cifar10.yaml --minutes $(MINUTES)
-=======
+
 # no notebook is executed; broken references and dead links fail
 docs: $(VENV)/.ready
 	OMP_NUM_THREADS=1 $(BIN)/python docs/build.py
->>>>>>> a2aee8762b58ffe1fcd40b51afa12d1685478b36
 
 # after editing a notebook: modules from notebooks, notebooks without clutter
 sync: $(VENV)/.ready
