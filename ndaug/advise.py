@@ -81,7 +81,8 @@ def question(
     p = read_params(**given, arms=names)
     with redirect_stdout(io.StringIO()): pool, test = load(p.dataset, p.data_dir, p.skip_unreadable, p.size, p.fit)
     given |= dict(folds=FOLDS if test is None and len(pool) < SMALL else 0, device=str(p.device), precision=p.precision)
-    cell = open_cell(replace(p, folds=given["folds"], grouped=tuple(p.arms) if auto else ()))
+    # part: records that are there may be of a shorter schedule; each run checks its own
+    cell = open_cell(replace(p, folds=given["folds"], grouped=tuple(p.arms) if auto else (), part="images"))
     return cell, given | dict(minutes=minutes, arms=names if auto else arms)
 
 # %% ../nbs/56_advise.ipynb #54003942

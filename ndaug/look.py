@@ -141,7 +141,8 @@ def show(
     odd = odd[:n if trusted >= TRUSTED else 0]
     rows = [pairs.a, pairs.b]*bool(len(pairs)) + [odd.image]*bool(len(odd))
     if not rows: return None
-    fig, axs = plt.subplots(len(rows), n, figsize=(n, 1.25*len(rows)), squeeze=False)
+    size = n, 1.4*len(rows) + .3
+    fig, axs = plt.subplots(len(rows), n, figsize=size, squeeze=False, layout="constrained")
     for ax in axs.flat: ax.axis("off")
     unsure = [f"{r.label} or\n{r.seems}" for r in odd.itertuples()]
     titles = [pairs["class a"], pairs["class b"]]*bool(len(pairs)) + [unsure]*bool(unsure)

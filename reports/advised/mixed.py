@@ -1,6 +1,6 @@
 """Make the folder of which `mixed.html` is the advice: 400 MNIST digits, 40 of each class, as PNGs of mixed sizes.
 
-python reports/advice/mixed.py mixed   # MNIST comes from $NDAUG_DATA, or is downloaded
+python reports/advised/mixed.py mixed   # MNIST comes from $NDAUG_DATA, or is downloaded
 """
 import sys
 from pathlib import Path
@@ -22,5 +22,5 @@ def main(folder):
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2: sys.exit("give the folder to make: python reports/advice/mixed.py mixed")
+    if len(sys.argv) != 2: sys.exit("give the folder to make: python reports/advised/mixed.py mixed")
     main(Path(sys.argv[1]))
