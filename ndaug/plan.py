@@ -178,7 +178,8 @@ def said(
              f"{plan.epochs} epochs ({schedule}), {plan.workers} trainings at a time, about "
              f"{duration(plan.cost[AUGORIG.name])} each",
              f"{plan.minutes:g} minutes are enough for about {plan.total/plan.cost[AUGORIG.name]:.0f} trainings"]
-    if plan.level < 1/3: lines.append("under so short a schedule strong augmentations gain less than under a longer one")
+    if plan.level < 1/3:
+        lines.append("under so short a schedule strong augmentations gain less than under a longer one")
     if k := plan.halves: lines.append(f"{k} more of {AUGORIG.name} on half of the images: what would more of them do?")
     by_reason = {}
     for a,why in plan.left_out.items(): by_reason.setdefault(why, []).append(a)

@@ -99,6 +99,7 @@ def test_cells_are_short_and_so_are_their_lines():
 
 
 def test_what_the_readme_links_to_is_there():
-    for doc in (*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT/"reports"/"README.md"):
+    docs = set(ROOT.glob("docs/*.md")) - {ROOT/"docs"/"index.md"}  # whose links are those of the site: make docs checks
+    for doc in (*ROOT.glob("*.md"), *docs, ROOT/"reports"/"README.md"):
         for link in re.findall(r"\]\(([^)#]+)[^)]*\)", doc.read_text()):
             assert link.startswith("http") or (doc.parent/link).exists(), f"{doc.name}: {link}"
