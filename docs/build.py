@@ -204,7 +204,8 @@ class Links(HTMLParser):
 
 def check(out):
     "What is wrong with a built site, a line for each: dead links, things loaded from elsewhere, directives."
-    own = (p for p in out.rglob("*.html") if not {"_static", "_downloads"} & set(p.parts))  # the rest is only carried along
+    carried = {"_static", "_downloads"}  # not pages of the site
+    own = (p for p in out.rglob("*.html") if not carried & set(p.parts))
     pages = {p.resolve(): Links(p) for p in own}
     wrong = []
     for p, page in pages.items():
