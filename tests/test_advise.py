@@ -61,8 +61,7 @@ def test_it_says_the_plan_first_and_ends_with_a_sentence(advised, folder):
              "points over repeating your images, 95 % interval"]
     assert sorted(order, key=said.index) == order
     kept = json.loads((advised[0]/"out"/folder.name/"advice.json").read_text())
-    assert kept["finished"] and kept["asked"]["folds"] == 5
-    assert kept["seconds"] < 2.5*48  # of 48 s; other tests take half of the machine
+    assert kept["finished"] and kept["asked"]["folds"] == 5 and kept["seconds"] < 1.5*48
     assert sum("image/png" in o.get("data", {}) for o in outputs(advised[0]/"out.ipynb")) >= 1
 
 
