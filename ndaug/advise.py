@@ -81,7 +81,7 @@ def question(
     p = read_params(**given, arms=names)
     with redirect_stdout(io.StringIO()): pool, test = load(p.dataset, p.data_dir, p.skip_unreadable, p.size, p.fit)
     given |= dict(folds=FOLDS if test is None and len(pool) < SMALL else 0, device=str(p.device), precision=p.precision)
-    # part: records that are there may be of a shorter schedule; each run checks its own
+    # part: records that are there may be of a shorter schedule; `_check` knows which, once there is a plan
     cell = open_cell(replace(p, folds=given["folds"], grouped=tuple(p.arms) if auto else (), part="images"))
     return cell, given | dict(minutes=minutes, arms=names if auto else arms)
 
@@ -104,6 +104,11 @@ def _given(advice, arm, seed, frac):
     specs = {name_of(s): s for s in advice.asked["arms"].split(",")} # files of arms of one's own
     epochs = {} if (advice.plan.level, frac) == (1, 100) else dict(epochs=advice.plan.epochs*100//frac)
     return spec | epochs | dict(arms=specs.get(arm, arm), seed=seed, frac=frac)
+
+def _check(advice):
+    "`ValueError` for a record of other settings, before the race."
+    for arm in advice.plan.arms:
+        open_cell(read_params(**_given(advice, arm, 0, 100)), lambda *_: advice.cell.data) # which is loaded already
 
 def _run(advice, workers, kind, runs):
     "Those of the runs (arm, seed, frac) that are not there."
@@ -162,6 +167,7 @@ def advise(
             advice = Advice(cell, asked, make_plan(cell, asked["minutes"], n, slowest, bool(cell.params.grouped)),
                             clock=began)
             advice.save()
+        _check(advice)
         print(said(advice.plan, cell), flush=True)
         _race(advice, workers)
         _run(advice, workers, "half of the images", [(AUGORIG.name, s, 50) for s in range(advice.plan.halves)])
