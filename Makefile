@@ -14,6 +14,9 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 SHELL = /bin/bash -o pipefail
+# one file without code, and without the two scripts that nbconvert would load from a network
+HTML = --to html --no-input --embed-images --TemplateExporter.exclude_raw=True \
+       --HTMLExporter.mathjax_url=data:, --HTMLExporter.require_js_url=data:,
 CELL = reports/runs/digits/10/0
 
 STUDY ?= reports/main
@@ -44,12 +47,12 @@ lab: $(VENV)/.ready
 
 advise: $(VENV)/.ready
 	$(BIN)/papermill nbs/advise.ipynb advice.ipynb -k python3 -p dataset '$(DATA)' -p minutes $(MINUTES) $(OPTIONS) --log-output --no-progress-bar 2>&1 | grep --line-buffered -vE '^(<|Executing Cell|Ending Cell|\[IPKernelApp\]|$$)'
-	$(BIN)/jupyter nbconvert --to html --no-input --embed-images --TemplateExporter.exclude_raw=True advice.ipynb
+	$(BIN)/jupyter nbconvert $(HTML) --TagRemovePreprocessor.remove_cell_tags=not-in-html advice.ipynb
 	@echo "open $(CURDIR)/advice.html"
 
 report: $(VENV)/.ready
 	$(BIN)/papermill nbs/report.ipynb $(STUDY)/report.ipynb -k python3 -p study $(STUDY) -p out $(STUDY)/report --no-progress-bar
-	$(BIN)/jupyter nbconvert --to html --no-input --embed-images --TemplateExporter.exclude_raw=True $(STUDY)/report.ipynb
+	$(BIN)/jupyter nbconvert $(HTML) $(STUDY)/report.ipynb
 	@echo "open $(STUDY)/report.html"
 
 plan: $(VENV)/.ready
