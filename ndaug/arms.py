@@ -64,6 +64,7 @@ class Arm:
         return fitted
 
     def stronger(self, k:float)->"Arm": return self.learned(**{f: k*getattr(self, f) for f in self.amounts})
+    def placed(self, device)->"Arm": return self.learned(train=self.train.placed(device)) # a fitted one, to draw there
     scope = property(lambda self: (self.name,)) # what the names of its random streams begin with
     @property
     def transforms(self)->bool: return type(self).apply is not Arm.apply
@@ -213,6 +214,7 @@ class Composed(Arm):
     def fit(self, train, run=None):
         return self.learned(train=train, fitted=[p.fit(train, run) for p in self.parts])
     def stronger(self, k): return self.learned(fitted=[p.stronger(k) for p in self.fitted])
+    def placed(self, device): return super().placed(device).learned(fitted=[p.placed(device) for p in self.fitted])
 
 @dataclass(frozen=True)
 class Chain(Composed):

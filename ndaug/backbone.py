@@ -148,7 +148,7 @@ class Frozen:
         return torch.cat(found)
 
     def __call__(self, x:Tensor)->Tensor: # as `compute`
-        digests = [hashlib.blake2b(img, digest_size=16).digest() for img in x.contiguous().numpy()]
+        digests = [hashlib.blake2b(img, digest_size=16).digest() for img in x.cpu().contiguous().numpy()]
         new = {d: i for i,d in enumerate(digests) if d not in self.known}
         if new: self.known.update(zip(new, self.compute(x[[*new.values()]])))
         return torch.stack([self.known[d] for d in digests])

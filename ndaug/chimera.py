@@ -157,6 +157,7 @@ class ChimeraGAN(nn.Module):
         self.opt_g, self.opt_d = adam(self.G, cfg.lr), adam(self.D, cfg.lr_critic)
 
     sampler = property(lambda self: self.G)
+    captured = True # its step can be a graph
 
     def others(self, y:Tensor, g:torch.Generator|None=None)->Tensor:
         "A random image of the subset, in [0, 1], for each class in y, (n,)."
@@ -168,10 +169,13 @@ class ChimeraGAN(nn.Module):
         n, _, h, w = x.shape
         return cells(n, -(-h//4), -(-w//4), self.grid, g).to(x.device)
 
-    def step(self, xb:Tensor, yb:Tensor)->dict: # losses of this batch of images in [0, 1] and labels
-        "One update of the critic, then one of the mixer."
+    def given(self, xb:Tensor, yb:Tensor)->tuple: # images in [0, 1] and labels of a batch
+        "What `step` is given: all that chance decides is decided here, so that the step can be a graph."
         if self.mirror: xb = mirrored(xb)
-        b, m = self.others(yb), self.masks(xb)
+        return xb, yb, self.others(yb), self.masks(xb)
+
+    def step(self, xb:Tensor, yb:Tensor, b:Tensor, m:Tensor)->dict: # losses
+        "One update of the critic, then one of the mixer, with the images and masks to mix by."
         same, mixed = self.G(xb, b, torch.stack([torch.ones_like(m), m]))
         real, fake = self.D(torch.cat([xb, mixed.detach()]), yb.repeat(2)).chunk(2)
         loss_d = (real - 1).square().mean() + fake.square().mean()

@@ -41,6 +41,7 @@ class ImageSet:
     mirror: bool|None = None # whether a mirrored image keeps its label; None: unknown
     files: tuple = () # the file of each image; only for whole data sets
     def to(self, device): return replace(self, x=self.x.to(device), y=self.y.to(device))
+    def placed(self, device): return replace(self, x=self.x.to(device)) # to draw there; labels stay on the CPU
     def __len__(self): return len(self.y)
     def __getitem__(self, idx): return replace(self, x=self.x[idx], y=self.y[idx], files=())
     def __add__(self, other):

@@ -42,6 +42,7 @@ def mixed_labels(
 )->Tensor: # float32, (n, k), rows that sum to 1
     "Labels in the same proportion as the images."
     soft = soft_labels(y, k)
+    keep = keep.to(soft)
     return keep[:, None]*soft + (1 - keep)[:, None]*soft[other]
 
 # %% ../nbs/09_mixing.ipynb #4ab1e04e

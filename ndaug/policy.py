@@ -156,6 +156,6 @@ class Policy(Trained):
         policy = self.net.sampler.cpu()
         x = transformed(x, policy.ranges(self.strength), chance(x, s))
         flip = torch.rand(len(x), generator=s("mirror")) < policy.mirror
-        return torch.where(flip[:, None, None, None], x.flip(3), x), y
+        return torch.where(flip.to(x.device)[:, None, None, None], x.flip(3), x), y
 
 POLICY = Policy("POLICY")

@@ -248,6 +248,7 @@ def judge(
     p, train, s = run.cell.params, run.cell.train, run.cell.split
     added, fresh = shown if len(shown) == run.added else drawn(fitted, run.added, p.seed), None
     if p.protocol.draws == "fresh":
+        if p.device.type == "cuda": fitted, train, added = (of.placed(p.device) for of in (fitted, train, added))
         fresh = lambda epoch: train + (drawn(fitted, run.added, p.seed, epoch) if epoch else added)
     found = fit_classifier(train + added, s.val, run.cell.schedule, run.cell.classifier, p.seed, p.device,
                     checkpoint=run.checkpoint, precision=p.precision, fresh=fresh)

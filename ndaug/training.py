@@ -74,6 +74,7 @@ class Loop:
         start_epoch:int=0, # those before are done
     )->None:
         per_epoch, step = len(self.batches), self.model.step
+        given = getattr(self.model, "given", lambda *batch: batch) # what its step needs besides, drawn before it
         if getattr(self.model, "captured", False): # on a GPU its step is one launch (`10_graphs`)
             step = Captured(step, lambda: snapshot(self.model, **optimizers(self.model)))
         self.n_epoch, self.train_iter = -(-steps//per_epoch), start_epoch*per_epoch
@@ -85,7 +86,7 @@ class Loop:
                 if self.train_iter == steps: break
                 self.xb, self.yb = (xb,), (yb,)
                 self("before_batch")
-                self.loss = step(xb, yb)
+                self.loss = step(*given(xb, yb))
                 self.train_iter += 1
                 self("after_batch")
             self("after_train")
@@ -291,8 +292,8 @@ def sample(
     y = balanced_labels(len(like) if n is None else n, len(like.classes))
     z = model.draw_z(len(y), s("z"))
     pieces = zip(z.split(256), y.split(256))
-    x = [model.decode(zb.to(device), yb.to(device)).mul(255).round().byte().cpu() for zb,yb in pieces]
-    return ImageSet(torch.cat(x), y, like.classes, like.name)
+    x = [model.decode(zb.to(device), yb.to(device)).mul(255).round().byte() for zb,yb in pieces]
+    return ImageSet(torch.cat(x).to(like.x.device), y, like.classes, like.name)
 
 # %% ../nbs/12_training.ipynb #537451bd
 @dataclass(frozen=True)

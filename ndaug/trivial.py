@@ -83,6 +83,7 @@ class Trivial(Arm):
     def apply(self, x, y, s):
         x = (x*255).round() # torchvision's operations are defined on bytes
         which, strength = self.choose(len(x), s)
+        strength = strength.to(x)
         for k,(_,f,*_) in enumerate(OPERATIONS):
             mine = (which == k).nonzero()[:, 0]
             if len(mine): x[mine] = f(x[mine], strength[mine])
