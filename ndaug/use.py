@@ -94,7 +94,7 @@ def load(
     path:str|Path, # a file of `Augmentation.save`
     device="auto",
 )->Augmentation:
-    "What was saved. `ValueError` for a file that is no such, or an arm that is another one now."
+    "What was saved. `ValueError` for any other file, and for an arm that has changed since."
     try: tensors, meta = load_tensors(path)
     except Exception as e:
         why = f"cannot be read ({type(e).__name__}: {e})"
