@@ -263,7 +263,7 @@ class Checkpoint:
             was = f"a checkpoint of another configuration ({d})"
             raise ValueError(f"{tidy(self.path)} is {was}: give another out.")
         self.before = meta.pop("worked", 0.)
-        print(f"going on from where it was left: {tidy(self.path)}", flush=True)
+        print(f"resuming from {tidy(self.path)}", flush=True)
         return tensors, meta
 
     def due(self)->bool:

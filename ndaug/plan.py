@@ -175,7 +175,7 @@ def said(
     schedule = "the whole schedule" if plan.level == 1 else f"{plan.level:.0%} of the schedule"
     schedule += f" of {cell.params.protocol.base}"
     lines = [f"{len(plan.arms)} arms race: {', '.join(plan.arms)}",
-             f"{plan.epochs} epochs ({schedule}), {plan.workers} trainings at a time, about "
+             f"{plan.epochs} epoch{'s'*(plan.epochs > 1)} ({schedule}), {plan.workers} trainings at a time, about "
              f"{duration(plan.cost[AUGORIG.name])} each",
              f"{plan.minutes:g} minutes are enough for about {plan.total/plan.cost[AUGORIG.name]:.0f} trainings"]
     if plan.level < 1/3:

@@ -200,7 +200,7 @@ def test_a_trained_arm_is_resumed_after_a_kill(tmp_path, mine, cache):
     p.communicate()
     said, err = (p := start(tmp_path/"killed", tmp_path/"cache1")).communicate()
     assert p.returncode == 0, err[-2000:]
-    assert "going on from where it was left" in said and "epoch 0." not in said and "epoch 11." in said
+    assert "resuming from " in said and "epoch 0." not in said and "epoch 11." in said
     p = start(tmp_path/"whole", tmp_path/"cache2")
     assert (p.communicate(), p.returncode)[1] == 0
     killed, whole = (record(tmp_path/d, "MEANS") for d in ("killed", "whole"))
