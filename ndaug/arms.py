@@ -66,8 +66,7 @@ class Arm:
     def stronger(self, k:float)->"Arm": return self.learned(**{f: k*getattr(self, f) for f in self.amounts})
     def placed(self, device)->"Arm": return self.learned(train=self.train.placed(device)) # a fitted one, to draw there
     scope = property(lambda self: (self.name,)) # what the names of its random streams begin with
-    @property
-    def transforms(self)->bool: return type(self).apply is not Arm.apply
+    transforms = property(lambda self: type(self).apply is not Arm.apply) # whether it changes images that are there
     def under(self, protocol:str)->"Arm": return self.learned(**self.presets.get(protocol, {}))
     def suited(self, images:ImageSet)->"Arm": return self # as it is used on such images; `Unsuited` where it cannot be
     def check(self, train:ImageSet): enough(self, train) # asked before any long work

@@ -166,13 +166,11 @@ class ChimeraGAN(nn.Module):
 
     def masks(self, x:Tensor, g:torch.Generator|None=None)->Tensor:
         "A mask for each image of a batch (n, c, h, w), at a quarter of its resolution."
-        n, _, h, w = x.shape
-        return cells(n, -(-h//4), -(-w//4), self.grid, g).to(x.device)
+        return cells(len(x), -(-x.shape[2]//4), -(-x.shape[3]//4), self.grid, g).to(x.device)
 
     def given(self, xb:Tensor, yb:Tensor)->tuple: # images in [0, 1] and labels of a batch
         "What `step` is given: all that chance decides is decided here, so that the step can be a graph."
-        if self.mirror: xb = mirrored(xb)
-        return xb, yb, self.others(yb), self.masks(xb)
+        return (mirrored(xb) if self.mirror else xb), yb, self.others(yb), self.masks(xb)
 
     def step(self, xb:Tensor, yb:Tensor, b:Tensor, m:Tensor)->dict: # losses
         "One update of the critic, then one of the mixer, with the images and masks to mix by."
@@ -181,8 +179,7 @@ class ChimeraGAN(nn.Module):
         loss_d = (real - 1).square().mean() + fake.square().mean()
         descend(loss_d, self.opt_d)
         self.D.requires_grad_(False)
-        error, details = F.mse_loss(same, xb), pyramid_loss(same, xb)
-        loss_g = (self.D(mixed, yb) - 1).square().mean()
+        error, details, loss_g = F.mse_loss(same, xb), pyramid_loss(same, xb), (self.D(mixed, yb) - 1).square().mean()
         descend(self.same*error + details + loss_g, self.opt_g)
         self.D.requires_grad_(True)
         return {"D": loss_d, "G": loss_g, "squared error": error, "pyramid": details}

@@ -59,7 +59,6 @@ class ImageSet:
     def hard(self)->Tensor:
         "One class per image, int64, (n,): of soft labels the one with the largest share, the first of equal ones."
         return self.y.argmax(1) if self.y.ndim == 2 else self.y
-
     @cached_property
     def fingerprint(self)->str:
         "16 hexadecimal digits that change when an image, a label or a class name does."
