@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['MANY', 'FEW', 'Cell', 'Run', 'learned_from', 'learned_once', 'code_of', 'config', 'as_now', 'done', 'check_data',
-           'suited', 'open_cell', 'images', 'judge', 'new_record', 'enough_memory', 'keep_picture', 'run_arm',
+           'suited', 'open_cell', 'images', 'is_own', 'judge', 'new_record', 'enough_memory', 'keep_picture', 'run_arm',
            'losses_of', 'work', 'announce', 'look_at', 'run_part', 'run_cell']
 
 # %% ../nbs/42_study.ipynb #0abb4be2
@@ -239,6 +239,10 @@ def images(
     shown = drawn(fitted, len(run.cell.train), run.seed)
     return fitted, shown, time.time() - t + sum(f["seconds"] for f in run.fits)
 
+def is_own(arm:Arm)->bool:
+    "Whether it, or a part of it, is a user's: it may mix images with numbers drawn on the CPU, so it is left there."
+    return hasattr(arm, "file") or any(map(is_own, getattr(arm, "parts", ())))
+
 def judge(
     run:Run,
     fitted:Arm,
@@ -248,7 +252,8 @@ def judge(
     p, train, s = run.cell.params, run.cell.train, run.cell.split
     added, fresh = shown if len(shown) == run.added else drawn(fitted, run.added, p.seed), None
     if p.protocol.draws == "fresh":
-        if p.device.type == "cuda": fitted, train, added = (of.placed(p.device) for of in (fitted, train, added))
+        if p.device.type == "cuda" and not is_own(fitted):
+            fitted, train, added = (of.placed(p.device) for of in (fitted, train, added))
         fresh = lambda epoch: train + (drawn(fitted, run.added, p.seed, epoch) if epoch else added)
     found = fit_classifier(train + added, s.val, run.cell.schedule, run.cell.classifier, p.seed, p.device,
                     checkpoint=run.checkpoint, precision=p.precision, fresh=fresh)

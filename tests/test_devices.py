@@ -7,6 +7,7 @@ from ndaug.chimera import Mixer
 from ndaug.core import Streams
 from ndaug.data import ImageSet
 from ndaug.schedules import Budget
+from ndaug.study import is_own
 from ndaug.training import Trial
 from ndaug.use import Transform, learn
 
@@ -39,3 +40,13 @@ def test_a_transform_takes_batches_that_are_there(name, colours):
     there = colours.to("meta")
     x, y = Transform(learn(name, colours, device="cpu", precision="float32"))(there.x, there.y)
     assert x.device.type == y.device.type == "meta"
+
+
+OWN = {"{}": True, "ROT+{}": True, "ROT~DIFFEO+{}": True, "ROT~DIFFEO+BLUR": False}
+
+
+@pytest.mark.parametrize("spec, own", OWN.items())
+def test_an_arm_of_ones_own_is_left_on_the_cpu(spec, own, colours, tmp_path):
+    (tmp_path/"mine.py").write_text("import torch\ndef TINT(x, y, s): return x*torch.rand(len(x), 1, 1, 1), y\n")
+    arm = get(spec.format(f"{tmp_path}/mine.py:TINT"))
+    assert is_own(arm) == is_own(arm.fit(colours, Trial(budget=Budget(most=2)))) == own
