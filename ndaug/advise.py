@@ -135,14 +135,17 @@ def prices(
     return {a: sum(took[a])/len(took[a]) if a in took else ratio*c for a,c in plan.cost.items()}
 
 # %% ../nbs/56_advise.ipynb #7a4e9929
+def _headline(rnd, i):
+    what = "new seeds for the leader" if rnd["kind"] == "proof" else f"round {i} of the race"
+    n = len(rnd["seeds"])
+    return f"{what}: {', '.join(rnd['arms'])}; {n} seed{'s'*(n > 1)}"
+
 def _race(advice, workers):
     "Round after round, until the time or the arms are used up."
     plan = advice.plan
     while True:
         for rnd in advice.rounds[-1:]:
-            what = "new seeds for the leader" if rnd["kind"] == "proof" else f"round {len(advice.rounds)} of the race"
-            n = len(rnd["seeds"])
-            print(f"{what}: {', '.join(rnd['arms'])}; {n} seed{'s'*(n > 1)}", flush=True)
+            print(_headline(rnd, len(advice.rounds)), flush=True)
             _run(advice, workers, rnd["kind"], [(a, s, 100) for s in rnd["seeds"] for a in rnd["arms"]])
         left = plan.total - plan.workers*advice.seconds
         rnd = next_round(plan.arms, advice.rounds, advice.records, plan.total, left, prices(plan, advice.took))
@@ -157,7 +160,11 @@ def advise(
     "Plan, race and prove; go on where an earlier call was stopped. `ValueError` for what is wrong."
     began = time.time()
     advice, n = resumed(cell, asked), processes(cell.params.device)
-    if advice and advice.finished: return advice
+    if advice and advice.finished:
+        print(said(advice.plan, cell))
+        for i,rnd in enumerate(advice.rounds, 1): print(_headline(rnd, i))
+        print(f"all done by earlier calls, in {duration(advice.seconds)}", flush=True)
+        return advice
     workers = pool(n)
     try:
         if advice is None:

@@ -77,8 +77,8 @@ def plot_outcome(
 # %% ../nbs/57_answer.ipynb #cf9c9c70
 def class_table(
     advice:Advice,
-)->pd.DataFrame: # a row per class: images tested, percent right with AUGORIG, gain and half its 95 % interval
-    "What the winner gains over AUGORIG in each class, over all new seeds; no rows where there are none."
+)->pd.DataFrame: # a row per class: images tested, percent right with AUGORIG, gain, half its 95 % interval
+    "What the winner gains over AUGORIG in each class, over all new seeds; no rows where there are none. NaN: no spread."
     by = {(r["arm"], r["seed"]): r for r in advice.records if r["test_accuracy"] is not None}
     pairs = [((advice.table.index[0], s), (AUGORIG.name, s)) for s in _proof(advice)]
     both = [(by[a], by[base]) for a,base in pairs if a in by and base in by]
@@ -88,6 +88,7 @@ def class_table(
     seen = sum(np.array(base["confusion"]) for _,base in both)
     common = overlap(advice.records)
     t = pd.DataFrame({k: mean_interval(g, overlap=common) for k,g in gains.items()}, index=columns[2:]).T
+    t["±"] = t["±"].where(t["±"] > 0) # seeds that all gained the same show no spread: that is not certainty
     return t.assign(tested=seen.sum(1), AUGORIG=100*np.diag(seen)/seen.sum(1))[columns]
 
 # %% ../nbs/57_answer.ipynb #bf8346fd
