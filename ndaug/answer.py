@@ -78,7 +78,7 @@ def plot_outcome(
 def class_table(
     advice:Advice,
 )->pd.DataFrame: # a row per class: images tested, percent right with AUGORIG, gain, half its 95 % interval
-    "What the winner gains over AUGORIG in each class, over all new seeds; no rows where there are none. NaN: no spread."
+    "What the winner gains over AUGORIG in each class, over all new seeds; no rows without them. NaN: no spread."
     by = {(r["arm"], r["seed"]): r for r in advice.records if r["test_accuracy"] is not None}
     pairs = [((advice.table.index[0], s), (AUGORIG.name, s)) for s in _proof(advice)]
     both = [(by[a], by[base]) for a,base in pairs if a in by and base in by]
