@@ -88,7 +88,7 @@ def mine(tmp_path_factory):
 def specs(mine, names=NAMES): return ",".join(f"{mine}:{n}" for n in names)
 
 
-def record(out, arm, frac=10):
+def record(out, arm, frac=5):
     return json.loads((out/"digits"/str(frac)/"0"/f"{arm}.json").read_text())
 
 
@@ -99,7 +99,7 @@ def ran(tmp_path_factory, cache, mine):
     for draws in ("once", "fresh"):
         arms = specs(mine, NAMES if draws == "once" else FRESH)
         if draws == "once": arms += f",ORIG,AUGORIG,{mine}:MEANS+{mine}:TINT,ROT~{mine}:BLEND"
-        r = papermill(d, protocol="smoke", draws=draws, arms=arms, out=d/draws)
+        r = papermill(d, protocol="smoke", frac=5, draws=draws, arms=arms, out=d/draws)
         assert r.returncode == 0, r.stderr[-3000:]
         (d/"out.ipynb").rename(d/f"{draws}.ipynb")
     return d
@@ -110,9 +110,9 @@ def test_a_users_arms_have_records_pictures_and_rows(ran):
              "MEANS+TINT": "generated", "ROT~BLEND": "traditional"}
     for arm, kind in kinds.items():
         rec = record(ran/"once", arm)
-        assert (rec["kind"], rec["n_synthetic"], rec["failed"]) == (kind, 126, None)
+        assert (rec["kind"], rec["n_synthetic"], rec["failed"]) == (kind, 63, None)
         assert rec["fid"]["domain"] > 0 and 0 <= rec["test_accuracy"] <= 100
-        assert (ran/"once"/"digits"/"10"/"0"/f"{arm}.png").exists()
+        assert (ran/"once"/"digits"/"5"/"0"/f"{arm}.png").exists()
     assert record(ran/"once", "NOISE")["config"]["arm"]["sigma"] == .1
     assert len(record(ran/"once", "TINT")["config"]["arm"]["file"]) == 64
     assert list(record(ran/"once", "MEANS")["losses"]) == ["square"]
@@ -144,7 +144,7 @@ def test_the_report_takes_any_arm(ran, tmp_path):
 
 def study_file(tmp, mine, **more):
     import yaml
-    study = dict(datasets=["digits"], fracs=[10], seeds=[0, 1], arms=["AUGORIG", f"{mine}:MEANS+ROT"],
+    study = dict(datasets=["digits"], fracs=[5], seeds=[0, 1], arms=["AUGORIG", f"{mine}:MEANS+ROT"],
                  protocol="smoke", out=str(tmp/"grid"), threads=1, code="keep") | more
     (tmp/"study.yaml").write_text(yaml.safe_dump(study))
     return tmp/"study.yaml"
@@ -163,7 +163,7 @@ def test_a_grid_of_two_cells_takes_any_arm(tmp_path, mine, cache):
                str(study_file(tmp_path, mine))]
     r = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=kernel_env())
     assert r.returncode == 0, r.stderr[-3000:]
-    found = sorted(str(p.relative_to(tmp_path/"grid"/"digits"/"10")) for p in (tmp_path/"grid").rglob("[01]/*.json"))
+    found = sorted(str(p.relative_to(tmp_path/"grid"/"digits"/"5")) for p in (tmp_path/"grid").rglob("[01]/*.json"))
     each = ["AUGORIG.json", "MEANS+ROT.images.json", "MEANS+ROT.json"]
     assert found == [f"{seed}/{f}" for seed in (0, 1) for f in each]
     assert "MEANS+ROT" in (tmp_path/"grid"/"report"/"verdicts.csv").read_text()
@@ -182,7 +182,7 @@ def slower(self, event): # so that a kill finds it at work
     if event == "before_epoch": time.sleep(.2); print(f"\\nepoch {self.epoch}.", flush=True)
     step(self, event)
 training.Loop.__call__ = slower
-asked = dict(protocol="smoke", device="cpu", precision="float32", features="inception")
+asked = dict(protocol="smoke", frac=5, device="cpu", precision="float32", features="inception")
 run_cell(open_cell(read_params(**asked, out=sys.argv[1], arms=sys.argv[2])))
 """
 
@@ -255,7 +255,7 @@ def test_another_version_of_a_users_file_is_another_configuration(ran, tmp_path,
     changed.write_text(MINE + "\n# changed\n")
     shutil.copytree(ran/"once", tmp_path/"runs")
     for path, fails in ((mine, False), (changed, True)):
-        asked = dict(protocol="smoke", device="cpu", precision="float32")
+        asked = dict(protocol="smoke", frac=5, device="cpu", precision="float32")
         params = read_params(**asked, arms=f"{path}:TINT", out=tmp_path/"runs")
         if not fails: open_cell(params)
         else:

@@ -15,7 +15,7 @@ RUN = """
 import sys
 from ndaug.params import read_params
 from ndaug.study import open_cell, run_cell
-small = dict(protocol="smoke", frac=10, device="cpu", precision="float32", epochs=3)
+small = dict(protocol="smoke", frac=5, device="cpu", precision="float32", epochs=3)
 run_cell(open_cell(read_params(out=sys.argv[1], arms=sys.argv[2], **small)))
 """
 ARM = "CDCGAN"  # learns, and trains the classifier
@@ -30,7 +30,7 @@ def start(out, cache=None, **kwargs):
 
 def results(out):
     "Records without their times, and the pictures."
-    cell = out/"digits"/"10"/"0"
+    cell = out/"digits"/"5"/"0"
     recs = {p.name: without_times(p) for p in cell.glob("*.json")}
     return recs, {p.name: p.read_bytes() for p in cell.glob("*.png")}
 
@@ -66,7 +66,7 @@ def kill_and_resume(whole, tmp, kills):
                 done += 1
             resumed += "resuming from " in said
         assert results(out) == results(reference)
-        assert not list((out/"digits"/"10"/"0"/".unfinished").glob("*.safetensors"))
+        assert not list((out/"digits"/"5"/"0"/".unfinished").glob("*.safetensors"))
     return resumed
 
 
@@ -86,7 +86,7 @@ def test_two_processes_at_the_same_arm_do_its_work_once(whole, tmp_path):
     assert [p.returncode for p in ps] == [0, 0]
     recs = results(tmp_path)[0]
     assert recs["CDCGAN.json"] == results(reference)[0]["CDCGAN.json"]
-    assert not json.loads((tmp_path/"digits"/"10"/"0"/"CDCGAN.json").read_text())["seconds_resumed"]
+    assert not json.loads((tmp_path/"digits"/"5"/"0"/"CDCGAN.json").read_text())["seconds_resumed"]
     assert all("% of test images right" in s for s in said)
 
 

@@ -223,6 +223,8 @@ def test_slurm_gives_the_same_records(request):
     # a Slurm needs root and a machine that has no other, so not every machine can have one
     if not shutil.which("sinfo") or subprocess.run(["sinfo"], capture_output=True, timeout=60).returncode != 0:
         pytest.skip("no Slurm is running: sudo bash tests/slurm.sh")
+    if not importlib.util.find_spec("snakemake_executor_plugin_slurm"):
+        pytest.skip("snakemake has no plugin for Slurm here: pip install 'ndaug[cluster]'")
     tmp, _ = request.getfixturevalue("local")
 
     def kill_job():

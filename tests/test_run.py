@@ -12,18 +12,18 @@ from ndaug.records import RECORD_FIELDS
 def ran(tmp_path_factory, cache):
     "All arms of one cell, with parameters that are not the defaults."
     d = tmp_path_factory.mktemp("run")
-    r = papermill(d, protocol="smoke", frac=20, seed=3, out=d/"runs")
+    r = papermill(d, protocol="smoke", frac=5, seed=3, out=d/"runs")
     assert r.returncode == 0, r.stderr[-3000:]
     return d
 
 
 def test_parameters_reach_the_records(ran):
     for arm in REPORTED:
-        rec = json.loads((ran/"runs"/"digits"/"20"/"3"/f"{arm}.json").read_text())
+        rec = json.loads((ran/"runs"/"digits"/"5"/"3"/f"{arm}.json").read_text())
         assert not set(RECORD_FIELDS) - set(rec)
-        assert [rec[k] for k in ("dataset", "frac", "seed", "arm")] == ["digits", 20, 3, arm]
+        assert [rec[k] for k in ("dataset", "frac", "seed", "arm")] == ["digits", 5, 3, arm]
         assert rec["protocol"] == "smoke"
-        assert (rec["n_train"], rec["n_synthetic"]) == (252, 0 if arm == "ORIG" else 252)
+        assert (rec["n_train"], rec["n_synthetic"]) == (63, 0 if arm == "ORIG" else 63)
         assert 0 <= rec["test_accuracy"] <= 100 and rec["versions"]["torch"]
         assert rec["fid"]["inception"] is None and "weights are not at" in rec["fid_detail"]["inception"]["reason"]
 
@@ -40,11 +40,11 @@ def test_executed_notebook_shows_table_and_figures(ran):
 
 def test_same_seed_same_record_in_a_fresh_process_and_folder(ran, tmp_path):
     "The default records are relative to the folder of the command."
-    r = papermill(tmp_path, cwd=tmp_path, env={"NDAUG_CACHE": str(tmp_path/"cache")}, protocol="smoke", frac=20, seed=3,
+    r = papermill(tmp_path, cwd=tmp_path, env={"NDAUG_CACHE": str(tmp_path/"cache")}, protocol="smoke", frac=5, seed=3,
                   arms="CDCGAN,ORIG")
     assert r.returncode == 0, r.stderr[-3000:]
     for arm in ("ORIG", "CDCGAN"):
-        file = f"digits/20/3/{arm}.json"
+        file = f"digits/5/3/{arm}.json"
         assert without_times(tmp_path/"reports"/"runs"/file) == without_times(ran/"runs"/file)
 
 
