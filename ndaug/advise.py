@@ -143,6 +143,7 @@ def _headline(rnd, i):
 def _race(advice, workers):
     "Round after round, until the time or the arms are used up."
     plan = advice.plan
+    for i,rnd in enumerate(advice.rounds[:-1], 1): print(_headline(rnd, i)) # of earlier calls
     while True:
         for rnd in advice.rounds[-1:]:
             print(_headline(rnd, len(advice.rounds)), flush=True)

@@ -21,7 +21,7 @@ from PIL import Image
 from .arms import AUGORIG, ORIG, colors, in_order
 from .records import read_record
 from .stats import arms_of, cells, chance, class_gains, fid_and_gain, mean_interval, overlap, paired_interval
-from .stats import read_cell
+from .stats import read_cell, same_features
 from .tables import printable, published
 
 # %% ../nbs/52_figures.ipynb #b4667db9
@@ -281,24 +281,33 @@ def plot_compared(
     return fig
 
 # %% ../nbs/52_figures.ipynb #6e0e6ee4
+def _fid_and_gain(ax, t, color):
+    "A point per row, coloured by arm."
+    for arm,g in t.groupby("arm", sort=False): ax.scatter(g["fid"], g["gain"], color=color[arm], label=text(arm))
+    ax.axhline(0, color="k", lw=.8)
+    ax.set_xscale("log")
+    ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    ax.xaxis.set_major_formatter("{x:g}")
+    ax.minorticks_off()
+    ax.legend(fontsize=8)
+
 def plot_fid_and_gain(
     records:list[dict],
     dataset:str, # one at a time, since each has its own domain features
     features:str="domain",
 ): # the figure, None under 4 points
-    "Gain over AUGORIG against the distance of an arm's images, a point per size and arm, with Pearson's r."
-    t, r, low, high = fid_and_gain([r for r in records if r["dataset"] == dataset], features)
-    if len(t) < 4: return None
-    color = colors(arms_of(records))
-    fig, ax = plt.subplots(figsize=(5, 3.2), layout="constrained")
-    for arm,g in t.groupby("arm", sort=False): ax.scatter(g["fid"], g["gain"], color=color[arm], label=text(arm))
-    ax.axhline(0, color="k", lw=.8)
-    ax.set(xscale="log", xlabel=f"FID, {features} features", ylabel=f"points above {AUGORIG.name}")
-    ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    ax.xaxis.set_major_formatter("{x:g}")
-    ax.minorticks_off()
-    ax.set_title(f"{text(dataset)}: r = {r:.2f} (95 %: {low:.2f} to {high:.2f}), {len(t)} points", fontsize=10)
-    ax.legend(fontsize=8)
+    """Gain over AUGORIG against the distance of an arm's images, a point per size and arm, with Pearson's r.
+    Where features were trained more than once, a panel for each that has 4 points."""
+    groups = same_features([r for r in records if r["dataset"] == dataset], features)
+    found = [f for g in groups if len((f := fid_and_gain(g, features))[0]) >= 4]
+    if not found: return None
+    fig, axs = panels(len(found), 5, 3.2)
+    for ax,(t,*r) in zip(axs.flat, found):
+        _fid_and_gain(ax, t, colors(arms_of(records)))
+        sizes = ", ".join(map(str, sorted({*t["frac"]})))
+        name = f"{text(dataset)}{f', {sizes} %'*(len(groups) > 1)}"
+        ax.set_title(f"{name}: r = {r[0]:.2f} (95 %: {r[1]:.2f} to {r[2]:.2f}), {len(t)} points", fontsize=10)
+        ax.set(xlabel=f"FID, {features} features", ylabel=f"points above {AUGORIG.name}")
     return fig
 
 # %% ../nbs/52_figures.ipynb #7df5edf8

@@ -188,16 +188,17 @@ def _commit(rec): return (rec["commit"] or "none")[:8] + ("" if rec.get("clean")
 
 def provenance(
     records:list[dict],
-)->pd.DataFrame: # a row per data set and protocol
+)->pd.DataFrame: # a row per data set, protocol and precision
     "What stands behind a study: sizes, seeds, arms done, failures, hours, hardware, versions, commits."
     rows = []
-    for data,protocol in sorted({(r["dataset"], r["protocol"]) for r in records}):
-        g = [r for r in records if (r["dataset"], r["protocol"]) == (data, protocol)]
+    way = lambda r: (r["dataset"], r["protocol"], r["precision"])
+    for data,protocol,precision in sorted({way(r) for r in records}):
+        g = [r for r in records if way(r) == (data, protocol, precision)]
         rows.append(dict(
             dataset=data, protocol=protocol, fracs=", ".join(map(str, sorted({r["frac"] for r in g}))),
             seeds=", ".join(map(str, sorted({r["seed"] for r in g}))), records=len(g),
             failed=sum(bool(r.get("failed")) for r in g), hours=round(sum(r["seconds"] for r in g)/3600, 2),
-            hardware=_listed(r.get("hardware") for r in g), precision=_listed(r["precision"] for r in g),
+            precision=precision, hardware=_listed(r.get("hardware") for r in g),
             torch=_listed(r["versions"].get("torch") for r in g), commit=_listed(map(_commit, g))))
     return pd.DataFrame(rows).set_index(["dataset", "protocol"])
 
