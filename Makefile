@@ -23,6 +23,8 @@ STUDY ?= reports/main
 DATA ?= digits
 MINUTES ?= 30
 OPTIONS ?=
+# a path for the shell: in quotes, and a quote in it as well
+quoted = '$(subst ','\'',$(1))'
 
 .PHONY: run test lab sync advise report bench plan gpu docs
 
@@ -46,14 +48,14 @@ lab: $(VENV)/.ready
 	$(BIN)/jupyter lab --ServerApp.root_dir='$(CURDIR)' --LabApp.default_url=/lab/tree/nbs/run.ipynb
 
 advise: $(VENV)/.ready
-	$(BIN)/papermill nbs/advise.ipynb advice.ipynb -k python3 -p dataset '$(DATA)' -p minutes $(MINUTES) $(OPTIONS) --log-output --no-progress-bar 2>&1 | grep --line-buffered -vE '^(<|Executing Cell|Ending Cell|\[IPKernelApp\]|$$)'
+	$(BIN)/papermill nbs/advise.ipynb advice.ipynb -k python3 -p dataset $(call quoted,$(DATA)) -p minutes $(MINUTES) $(OPTIONS) --log-output --no-progress-bar 2>&1 | grep --line-buffered -vE '^(<|Executing Cell|Ending Cell|\[IPKernelApp\]|$$)'
 	$(BIN)/jupyter nbconvert $(HTML) --TagRemovePreprocessor.remove_cell_tags=not-in-html advice.ipynb
 	@echo "open $(CURDIR)/advice.html"
 
 report: $(VENV)/.ready
-	$(BIN)/papermill nbs/report.ipynb $(STUDY)/report.ipynb -k python3 -p study $(STUDY) -p out $(STUDY)/report --no-progress-bar
-	$(BIN)/jupyter nbconvert $(HTML) $(STUDY)/report.ipynb
-	@echo "open $(STUDY)/report.html"
+	$(BIN)/papermill nbs/report.ipynb $(call quoted,$(STUDY)/report.ipynb) -k python3 -p study $(call quoted,$(STUDY)) -p out $(call quoted,$(STUDY)/report) --no-progress-bar
+	$(BIN)/jupyter nbconvert $(HTML) $(call quoted,$(STUDY)/report.ipynb)
+	@echo open $(call quoted,$(STUDY)/report.html)
 
 plan: $(VENV)/.ready
 	$(BIN)/snakemake -s reports/Snakefile --cores all -n -q rules

@@ -17,7 +17,7 @@ from .arms import AUGORIG, ORIG, name_of
 from .core import difference, write_json
 from .data import load
 from .jobs import job, pool, processes
-from .params import read_params
+from .params import read_params, specs_of
 from .plan import AUTO, Plan, Rates, make_plan, said, time_it
 from .race import next_round, outcome
 from .records import read_record, record_path
@@ -73,7 +73,8 @@ def question(
     "Check and open what was asked. `ValueError` for what is wrong."
     auto = arms == "auto"
     if not isinstance(arms, str): arms = ",".join(map(str, arms))
-    names = ",".join((ORIG.name, AUGORIG.name, *(AUTO if auto else [arms.strip("[]() ")])))
+    if not auto: arms = ",".join(specs_of(arms))
+    names = ",".join((ORIG.name, AUGORIG.name, *(AUTO if auto else [arms])))
     given = dict(dataset=str(dataset), frac=100, protocol=protocol, classifier=classifier, features="none",
                  out=str(out)) | given
     if isinstance(minutes, bool) or not isinstance(minutes, (int, float)) or not 0 < minutes < 10_000:
@@ -174,8 +175,8 @@ def advise(
             slowest = Rates(*(max(of) for of in zip(*map(astuple, rates))))
             advice = Advice(cell, asked, make_plan(cell, asked["minutes"], n, slowest, bool(cell.params.grouped)),
                             clock=began)
-            advice.save()
         _check(advice)
+        advice.save() # not before: what cannot be run must not bar the way of what can
         print(said(advice.plan, cell), flush=True)
         _race(advice, workers)
         _run(advice, workers, "half of the images", [(AUGORIG.name, s, 50) for s in range(advice.plan.halves)])

@@ -43,9 +43,10 @@ def sentence(
     w, name = t.iloc[0], t.index[0]
     gain = (f"{w['gain']:+.1f} points over repeating your images, 95 % interval {w['low']:.1f} to {w['high']:.1f}, "
             f"{w['seeds']:.0f} seeds")
-    sure = w["verdict"] == "helps"
-    first = f"Use {name}: {gain}" if sure else f"Nothing is sure to help: {name} led the race, {gain}"
-    if w["verdict"] == "failed": first = f"Nothing is sure to help: {name} led the race, and failed on a new seed"
+    first = dict(helps=f"Use {name}: {gain}",
+                 hurts=f"Use your images as they are: even {name}, which led the race, hurts, {gain}",
+                 undecided=f"Nothing is sure to help: {name} led the race, {gain}",
+                 failed=f"Nothing is sure to help: {name} led the race, and failed on a new seed")[w["verdict"]]
     rest = {v: [a for a in t.index[1:] if t.loc[a, "verdict"] == v] for v in ("helps", "hurts", "undecided", "failed")}
     one = dict(helps="helps too", hurts="hurts", undecided="undecided", failed="failed")
     many = one | dict(helps="help too", hurts="hurt")

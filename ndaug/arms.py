@@ -245,7 +245,7 @@ class Mix(Composed):
     def draw(self, n, s):
         rows, turn = self.shares(n, s), turns(n, len(self.train), s)
         made = [p.learned(train=self.train[turn[r]]).draw(len(r), own)
-                for (p, own),r in zip(parts_of(self.fitted, s), rows)]
+                for (p, own),r in zip(parts_of(self.fitted, s), rows) if len(r)]
         both = sum(made[1:], made[0])
         return both[torch.cat(rows).argsort()]
 

@@ -291,8 +291,13 @@ def alone(
     except ImportError: # Windows: no lock, but files are still atomic
         yield
         return
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "w") as f:
+    try:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        lock = open(path, "w")
+    except OSError as e:
+        why = f"{str(path)!r} cannot be written ({e.strerror})"
+        raise ValueError(f"{why}: give a folder that can be, as out or, for the cache, in $NDAUG_CACHE.") from None
+    with lock as f:
         try: fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             print(f"{what}: another process is running this; waiting", flush=True)

@@ -16,9 +16,9 @@ from PIL import Image
 
 from .arms import Arm, Mix, turns
 from .core import Streams
-from .data import ImageSet, image_grid, load
+from .data import ImageSet, image_grid, load, plain_name
 from .figures import panels, text
-from .params import read_params
+from .params import read_params, specs_of
 from .use import Augmentation, learn
 
 # %% ../nbs/59_export.ipynb #819a87f8
@@ -77,14 +77,14 @@ COLUMNS = ("file", "class", "arm", "source", "stream")
 
 def _sources(rows):
     "The originals' files, or their indices if the files are unknown; empty if there is no original."
-    return ["" if i is None else rows.files[i] if rows.files else i for i in rows.source]
+    return ["" if i is None else plain_name(rows.files[i]) if rows.files else i for i in rows.source]
 
 def _pngs(rows, out, names):
     "Folders of classes, and the manifest."
     x, y, n = rows.images.x, rows.images.y, len(str(len(rows.images)))
     source = _sources(rows)
     for name in names: (out/name).mkdir(parents=True)
-    with open(out/"manifest.csv", "w", newline="") as f:
+    with open(out/"manifest.csv", "w", newline="", encoding="utf-8") as f:
         table = csv.writer(f)
         table.writerow(COLUMNS)
         for i,(img,k) in enumerate(zip(x, y.tolist())):
@@ -104,12 +104,16 @@ def check_new(
     out:str|Path, # a folder to be written
     epochs, # as for `export`
 )->Path:
-    "`ValueError` if something is there already, or nothing would be drawn."
+    "`ValueError` if something is there already, nothing can be written there, or nothing would be drawn."
     if isinstance(epochs, bool) or not isinstance(epochs, int) or epochs < 1:
         raise ValueError(f"epochs={epochs!r} is not valid: give how often to draw, 1 or more.")
     out = Path(out).expanduser()
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ValueError(f"out={str(out)!r} is there already: give a folder that is not.")
+    above = next(p for p in (out, *out.absolute().parents) if p.exists())
+    try: tempfile.TemporaryDirectory(dir=above).cleanup()
+    except OSError as e:
+        raise ValueError(f"out={str(out)!r} cannot be written to ({e}): give another folder.") from None
     return out
 
 def export(
@@ -141,11 +145,11 @@ def opened(
     "Check the parameters, load the images, learn the arm. `ValueError` for what is wrong, before anything is learned."
     p = read_params(dataset, 100, arms=arm, protocol=protocol, out=out, features="none", **given)
     if len(p.arms) != 1: raise ValueError(f"arm={arm!r} is not one arm: name one, such as ELASTIC or FLIPCROP+COLOR.")
-    out = check_new(out, epochs)
+    out, (spec,) = check_new(p.out, epochs), specs_of(arm)
     pool, test = load(p.dataset, p.data_dir, p.skip_unreadable, p.size, p.fit)
     if test is not None: print(f"{pool.name}: its {len(test)} test images are left out")
     if p.mirror is not None: pool = replace(pool, mirror=p.mirror)
-    return learn(arm, pool, p.seed, p.protocol.base, str(p.device), p.precision), out
+    return learn(spec, pool, p.seed, p.protocol.base, str(p.device), p.precision), out
 
 def plot_draw(of:Augmentation): # the figure
     "Ten images of each class beside ten added ones, one class a row."

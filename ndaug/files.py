@@ -162,7 +162,9 @@ def _opened(f:str):
 TURNS = dict(zip(range(2, 9), (0, 3, 1, 5, 4, 6, 2))) # EXIF orientation -> one of Pillow's transpositions
 
 def _turn(im)->int|None:
-    "How to turn the picture, for `transpose`. None if it is upright, or if its EXIF data make no sense."
+    """How to turn the picture, for `transpose`. None if it is upright, if Pillow turns it when it is loaded, or if its
+    EXIF data make no sense."""
+    if im.format == "TIFF": return None
     try: return TURNS.get(im.getexif().get(0x0112))
     except Exception: return None # broken EXIF, a list
 
@@ -466,6 +468,9 @@ def load_folder(
     if skip and not (dark := is_dark(x, depth == "16 colour")).all():
         left |= {DARK: [t[-1] for t,d in zip(todo, dark) if d]} if dark.any() else {}
         todo, x = [t for t,d in zip(todo, dark) if not d], x[~dark]
+    if "test" in parts and not any(part == "test" for part,*_ in todo):
+        raise ValueError(f"{parts['test'][0]!r}: all its images were left out ({', '.join(left)}): repair them, or "
+                         f"give {parts['train'][0]!r}, whose test images are then drawn from it.")
     for note in _notes(path, parts, todo, left, several): _say(path, note)
     return _sets(path, x, [p for p,*_ in todo], torch.tensor([k for _,k,_ in todo]), classes,
                  {k: len(v) for k,v in left.items()}, [str(t[-1]) for t in todo], deep=depth == "16 colour",
@@ -525,7 +530,8 @@ def _pairs(path:Path, d:dict)->list[tuple]: # (name of the images, of the labels
         lacks = f" and lacks {', '.join(alone)}" if alone else ""
         raise ValueError(f"{path} has the arrays {', '.join(d)}{lacks}: {expected}.")
     for a,_ in val:
-        _say(path, f"{a} has {len(d[a])} images: they join {first[0][0]}, of which validation images are drawn")
+        n = len(np.atleast_1d(d[a])) # its shape is checked later
+        _say(path, f"{a} has {n} images: they join {first[0][0]}, of which validation images are drawn")
     return found
 
 def _class_names(path:Path, names, k:int)->tuple:

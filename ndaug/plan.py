@@ -154,8 +154,10 @@ def make_plan(
         cost = {a: price(cell, a, epochs, rates) for a in (ORIG.name, AUGORIG.name, *names)}
         total, one = SPENT*60*minutes*workers, cost[AUGORIG.name]
         halves = _halves(cell, total/one)
-        k = _racing(names, cost, total := total - halves*one)
-        if k >= min(racers, len(names)): break
+        k = _racing(names, cost, total - halves*one)
+        if not auto and k < len(names): halves, k = 0, _racing(names, cost, total) # what was asked for goes first
+        total -= halves*one
+        if k >= (min(racers, len(names)) if auto else len(names)): break
     least = lambda some: 2*sum(cost[a] for a in (ORIG.name, AUGORIG.name, *some))/(SPENT*60*workers)
     if auto:
         out |= dict.fromkeys(names[max(1, k):], "no time for it")

@@ -147,7 +147,8 @@ def outcome(
         rows[winner] = {k: over[AUGORIG.name][k] for k in ("seeds", "gain", "low", "high")} | dict(left="")
         failed = any(r["arm"] == winner and r["test_accuracy"] is None for r in records)
         sure = all(g["low"] > 0 for g in over.values())
-        rows[winner]["verdict"] = "failed" if failed else "helps" if sure else "undecided"
+        hurts = over[AUGORIG.name]["high"] < 0
+        rows[winner]["verdict"] = "failed" if failed else "helps" if sure else "hurts" if hurts else "undecided"
         for a in rows.keys() - set(proofs[0]["arms"]): rows[a]["left"] = rows[a]["left"] or "behind when time ran short"
     t = pd.DataFrame(rows).T.reindex(columns=["seeds", "gain", "low", "high", "verdict", "left"])
     t = t.drop(index=AUGORIG.name, errors="ignore")

@@ -240,4 +240,5 @@ def validation_table(
     columns = {"records": ("minus", "size"), "images": ("validated", "max"), "minus test": ("minus", "mean"),
                "standard deviation": ("minus", "std"), "of drawing": ("drawing", "mean"),
                "counted, median": ("counted", "median"), "epochs, at most": ("epochs", "max")}
-    return pd.DataFrame(rows).groupby(["dataset", "protocol"]).agg(**columns).round(2)
+    names = "dataset protocol validated drawing minus counted epochs".split()
+    return pd.DataFrame(rows, columns=names).groupby(["dataset", "protocol"]).agg(**columns).round(2)

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .arms import Arm, Chain, drawn, get
+from .arms import Arm, Chain, Unsuited, drawn, get
 from .data import ImageSet
 
 # %% ../nbs/03_transforms.ipynb #2f8cbf56
@@ -88,7 +88,9 @@ def augment(
     arm:str, # "ROT", "BLUR", "ROT+BLUR", "mine.py:TINT": any arm with `apply`
     seed:int=0, # draws the parameters
 )->ImageSet: # as many images
-    "Each image transformed once with its own draw. `ValueError` for an arm that does not transform images."
-    found = get(arm)
+    """Each image transformed once with its own draw, as suits the data set: digits are not mirrored.
+    `ValueError` for an arm that does not transform such images."""
+    try: found = get(arm).suited(ds)
+    except Unsuited as e: raise ValueError(f"arm={arm!r} cannot be used here, since {e}: name another.") from None
     if not found.transforms: raise ValueError(f"arm={arm!r} is not a transformation of images: use one with `apply`.")
     return drawn(found.fit(ds), len(ds), seed)

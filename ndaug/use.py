@@ -118,8 +118,9 @@ def _check(arm, x):
     if not isinstance(x, Tensor):
         raise ValueError(f"{name} got a {type(x).__name__}: put torchvision.transforms.v2.ToImage() before it.")
     if x.ndim not in (3, 4) or tuple(x.shape[-3:]) != shape:
-        raise ValueError(f"{name} got images of shape {tuple(x.shape)}, and was made for {shape}: "
-                         "resize them as the data set was.")
+        grey = x.ndim in (3, 4) and x.shape[-3] == 3 and shape[0] == 1
+        mend = "put torchvision.transforms.v2.Grayscale() before it" if grey else "resize them as the data set was"
+        raise ValueError(f"{name} got images of shape {tuple(x.shape)}, and was made for {shape}: {mend}.")
     if x.is_floating_point() and not (x.min() >= -1e-3 and x.max() <= 1.001):
         raise ValueError(f"{name} got pixels from {x.min():.3g} to {x.max():.3g}, expected 0 to 1: "
                          "normalise after it.")
@@ -151,7 +152,7 @@ class Transform(nn.Module):
         was, images = x.dtype, (x[None] if one else x).as_subclass(Tensor)
         if not x.is_floating_point(): images = images/255
         labels = y if y is None or isinstance(y, Tensor) and y.ndim else torch.as_tensor(y)[None]
-        new, made = _applied(self.arm, images, labels, s)
+        new, made = _applied(self.arm, images.clone(), labels, s) # an arm of one's own may change what it is given
         if one and made is not None and made.ndim == 2:
             raise ValueError(f"{self.arm.name} mixes images: call it on batches, as in a loader's collate_fn.")
         keep = torch.rand(len(images), generator=s("kept")).to(images.device) >= self.p
