@@ -73,8 +73,7 @@ def question(
     "Check and open what was asked. `ValueError` for what is wrong."
     auto = arms == "auto"
     if not isinstance(arms, str): arms = ",".join(map(str, arms))
-    if not auto: arms = ",".join(specs_of(arms))
-    names = ",".join((ORIG.name, AUGORIG.name, *(AUTO if auto else [arms])))
+    names = ",".join((ORIG.name, AUGORIG.name, *(AUTO if auto else [arms.strip("[]() ")])))
     given = dict(dataset=str(dataset), frac=100, protocol=protocol, classifier=classifier, features="none",
                  out=str(out)) | given
     if isinstance(minutes, bool) or not isinstance(minutes, (int, float)) or not 0 < minutes < 10_000:
@@ -83,8 +82,8 @@ def question(
     with redirect_stdout(io.StringIO()): pool, test = load(p.dataset, p.data_dir, p.skip_unreadable, p.size, p.fit)
     given |= dict(folds=FOLDS if test is None and len(pool) < SMALL else 0, device=str(p.device), precision=p.precision)
     # part: records that are there may be of a shorter schedule; `_check` knows which, once there is a plan
-    cell = open_cell(replace(p, folds=given["folds"], grouped=tuple(p.arms) if auto else (), part="images"))
-    return cell, given | dict(minutes=minutes, arms=names if auto else arms)
+    cell = open_cell(replace(p, folds=given["folds"], grouped=tuple(p.arms) if auto else p.grouped, part="images"))
+    return cell, given | dict(minutes=minutes, arms=names if auto else ",".join(specs_of(arms)))
 
 # %% ../nbs/56_advise.ipynb #54003942
 def resumed(cell:Cell, asked:dict)->Advice|None:
