@@ -93,6 +93,17 @@ def test_what_is_wrong_with_a_data_set_is_said_and_its_name_is_shown_as_it_is(tm
     assert set(pd.read_csv(tmp_path/"verdicts.csv").dataset) == {name}
 
 
+def test_two_folders_make_one_report(tmp_path):
+    "Their domain features were trained apart: that is said, and each is correlated by itself."
+    r = report("reports/main/quick,reports/figure2/float32", tmp_path)
+    assert r.returncode == 0, r.stderr[-3000:]
+    table = pd.read_csv(tmp_path/"table2.csv", header=[0, 1], index_col=[0, 1, 2])
+    assert {("mnist", "quick", 5), ("mnist", "quick", 10)} <= set(table["ours"].dropna().index)
+    assert "the domain features were trained 2 times" in html(tmp_path/"report.ipynb")
+    kept, now = (pd.read_csv(folder/"verdicts.csv") for folder in (ROOT/"reports"/"figure2"/"report", tmp_path))
+    pd.testing.assert_frame_equal(kept, now)
+
+
 def test_a_study_without_records_is_refused(tmp_path):
     r = report(tmp_path, tmp_path)
     assert r.returncode != 0 and "has no record" in r.stderr.strip().splitlines()[-1]
