@@ -85,7 +85,7 @@ RULE = dict(shift=SHIFT, nearest=NEAREST, waves=WAVES, fifth=FIFTH, share=SHARE,
             tight=TIGHT, far=FAR)
 
 def _limits(grey, waves, pairs, like):
-    "For a pair to be compared, and to be taken for copies: distances in frequencies, and as of `apart`."
+    "How near a pair must be in frequencies to be compared, and how near, by `apart`, to be taken for copies."
     some = torch.linspace(0, len(grey) - 1, min(len(grey), SAMPLE)).long()
     fifth = lambda of: of[:, :FIFTH][:, -1].median()
     typical = fifth(apart(grey, pairs[some].view(-1, 2)).view(len(some), -1).sort(1).values)
@@ -103,9 +103,9 @@ def near_copies(
     waves = spectrum(grey)
     near, like = nearest(waves)
     pairs = torch.stack([torch.arange(len(x))[:, None].expand_as(near), near], -1) # (n, NEAREST, 2)
-    limits = _limits(grey, waves, pairs, like)
-    pairs = pairs[1 - like <= limits[0]].sort(1).values.unique(dim=0)
-    pairs, limit = pairs[apart(grey, pairs) <= limits[1]], limits[1]
+    first, limit = _limits(grey, waves, pairs, like)
+    pairs = pairs[1 - like <= first].sort(1).values.unique(dim=0)
+    pairs = pairs[apart(grey, pairs) <= limit]
     used, at = pairs.unique(return_inverse=True)
     d = apart(soften(x[used]), at) # in other colours it is another image
     return pairs[d <= limit], d[d <= limit]
