@@ -346,23 +346,24 @@ def plot_generators(
     return fig
 
 # %% ../nbs/52_figures.ipynb #03a1cf22
-def _samples(folder, dataset, seed):
-    "Folder of runs -> {(arm, frac): picture} of the arms that generate."
+def _samples(folders, dataset, seed):
+    "Protocol -> {(arm, frac): picture} of the arms that generate."
     found = {}
-    for p in sorted(Path(folder).rglob(f"{escape(dataset)}/*/{seed}/*.png")):
+    for p in sorted(p for f in folders for p in Path(f).rglob(f"{escape(dataset)}/*/{seed}/*.png")):
         r = read_record(p.with_suffix(".json"))
         if r and r["kind"] == "generated" and r["n_synthetic"]: # else it drew nothing
-            found.setdefault(p.parents[3], {})[r["arm"], r["frac"]] = p
+            found.setdefault(r["protocol"], {})[r["arm"], r["frac"]] = p
     return found
 
 def plot_samples(
-    folder:str|Path, # of the study
+    folder:str|Path|list, # of the study; or several, as for `read_study`
     dataset:str, seed:int=0,
     fracs:tuple=(10, 30, 50, 80, 100), # the report's; if there is none of them, all there are
-)->list: # a figure for each folder of runs
+)->list: # a figure for each protocol
     "Figure 1: samples of the generators at several sizes: the left half of the pictures beside the records."
-    found, figs = _samples(folder, dataset, seed), []
-    for run,pictures in found.items():
+    folders = [folder] if isinstance(folder, (str, Path)) else folder
+    found, figs = _samples(folders, dataset, seed), []
+    for protocol,pictures in found.items():
         arms, there = in_order(sorted({a for a,_ in pictures})), sorted({f for _,f in pictures})
         sizes = [f for f in fracs if f in there] or there
         columns = len(sizes) if len(sizes) > 1 else 4 # of one size, arms side by side
@@ -373,8 +374,8 @@ def plot_samples(
             if (arm, frac) in pictures:
                 im = Image.open(pictures[arm, frac])
                 _show(ax, im.crop((0, 0, im.width//2 + 1, im.height)))
-        where = f", {text(run.name)}"*(len(found) > 1)
-        fig.suptitle(f"{text(dataset)}, seed {seed}{where}: one class a row", fontsize=10)
+        which = f", {protocol}"*(len(found) > 1)
+        fig.suptitle(f"{text(dataset)}, seed {seed}{which}: one class a row", fontsize=10)
         figs.append(fig)
     return figs
 
