@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['PIECE', 'LARGEST', 'ORIG', 'AUGORIG', 'LIST', 'ARMS', 'REPORTED', 'KINDS', 'LEARNS', 'GROUPS', 'OKABE_ITO', 'FURTHER',
-           'ATOM', 'turns', 'Arm', 'Unsuited', 'enough', 'BadArm', 'as_bytes', 'refuse_large', 'reduced', 'Nothing',
-           'Repeat', 'in_order', 'colors', 'parts_of', 'Composed', 'Chain', 'Mix', 'Function', 'from_file', 'get',
-           'name_of', 'kind_of', 'drawn', 'settings', 'default_settings']
+           'ATOM', 'turns', 'Arm', 'Unsuited', 'enough', 'pieces_of', 'BadArm', 'usable', 'as_bytes', 'refuse_large',
+           'reduced', 'Nothing', 'Repeat', 'in_order', 'colors', 'parts_of', 'Composed', 'Chain', 'Mix', 'Function',
+           'from_file', 'get', 'name_of', 'kind_of', 'drawn', 'settings', 'default_settings']
 
 # %% ../nbs/02_arms.ipynb #7f373fe7
 import copy, importlib, importlib.util, inspect, random, re, sys
@@ -41,6 +41,7 @@ class Arm:
     presets = {} # protocol -> the settings that differ under it
     least = 1    # images that at least one class must have
     amounts = () # settings that grow with the change it makes to an image
+    mixes = False # whether `apply` mixes images with others of the batch
 
     def fit(self, train:ImageSet, run=None)->"Arm":
         "A fitted copy, which has learned from the subset alone; `run` is a `study.Run`. By default: nothing."
@@ -50,12 +51,15 @@ class Arm:
         raise NotImplementedError
     def draw(self, n:int, s:Streams)->ImageSet:
         "n labelled images to add, as bytes: by default the originals one after the other, transformed."
-        pieces = []
-        for i in turns(n, len(self.train), s).split(PIECE):
-            originals = self.train[i]
+        turn, rows, pieces = turns(n, len(self.train), s), pieces_of(n, self.mixes, s), []
+        for i in rows:
+            originals = self.train[turn[i]]
             x, y = self.apply(originals.x/255, originals.y, s)
             pieces.append((as_bytes(x, originals.x.shape, self.name), y))
-        return replace(self.train, x=torch.cat([x for x,_ in pieces]), y=torch.cat([y for _,y in pieces]))
+            if len(y) != len(i):
+                raise BadArm(f"arm {self.name}: apply gave {len(y)} labels for {len(i)} images: return one for each.")
+        made = replace(self.train, x=torch.cat([x for x,_ in pieces]), y=torch.cat([y for _,y in pieces]))
+        return made[torch.cat(rows).argsort()] if self.mixes else made
 
     def learned(self, **what)->"Arm":
         "A copy that also holds what was learned, as attributes."
@@ -87,15 +91,24 @@ def enough(
 
 PIECE = 512 # images that are floats at a time
 
+def pieces_of(
+    n:int, # images to draw
+    mixes:bool, # whether images are mixed within a piece
+    s:Streams,
+)->tuple[Tensor, ...]: # indices of the images of each piece
+    "The images one piece after the other; in random pieces of about the same size where they are mixed."
+    if not mixes or n <= PIECE: return torch.arange(n).split(PIECE)
+    return torch.randperm(n, generator=s("pieces")).tensor_split(-(-n//PIECE))
+
 class BadArm(ValueError):
     "What an arm drew cannot be used."
 
-def as_bytes(
-    x:Tensor, # images in [0, 1]
+def usable(
+    x:Tensor, # images that `apply` gave
     shape:tuple, # that they should have
     name:str, # of the arm, for the message
-)->Tensor: # uint8
-    "Images as bytes. `BadArm` for another shape or type, for NaN, and for pixels below 0 or above 1."
+)->Tensor: # the same
+    "`BadArm` for another shape or type than that of images in [0, 1], for NaN, and for pixels below 0 or above 1."
     if not isinstance(x, Tensor) or not x.is_floating_point():
         got = x.dtype if isinstance(x, Tensor) else type(x).__name__
         raise BadArm(f"arm {name}: apply gave images of type {got}, expected a float tensor: keep the type of x.")
@@ -105,7 +118,13 @@ def as_bytes(
     low, high = x.min().item(), x.max().item()
     if not (low >= -1e-3 and high <= 1.001): # rounding takes a transformation just beyond; NaN fails too
         raise BadArm(f"arm {name}: apply gave pixels from {low:.3g} to {high:.3g}, expected 0 to 1: clamp them.")
-    return (x*255).clamp(0, 255).round().byte()
+    return x
+
+def as_bytes(
+    x:Tensor, shape:tuple, name:str, # as for `usable`
+)->Tensor: # uint8
+    "Images in [0, 1] as bytes. `BadArm` for others."
+    return (usable(x, shape, name)*255).clamp(0, 255).round().byte()
 
 # %% ../nbs/02_arms.ipynb #4e924bdf
 LARGEST = 64 # pixels a side of the images that arms learn from
@@ -212,6 +231,7 @@ class Composed(Arm):
         for p in self.parts: p.check(train)
     def fit(self, train, run=None):
         return self.learned(train=train, fitted=[p.fit(train, run) for p in self.parts])
+    mixes = property(lambda self: any(p.mixes for p in self.parts))
     def stronger(self, k): return self.learned(fitted=[p.stronger(k) for p in self.fitted])
     def placed(self, device): return super().placed(device).learned(fitted=[p.placed(device) for p in self.fitted])
 
@@ -223,7 +243,10 @@ class Chain(Composed):
     def transforms(self)->bool: return all(p.transforms for p in self.parts)
 
     def apply(self, x, y, s):
-        for p,own in parts_of(getattr(self, "fitted", self.parts), s): x, y = p.apply(x, y, own)
+        shape = x.shape
+        for p,own in parts_of(getattr(self, "fitted", self.parts), s):
+            x, y = p.apply(x, y, own)
+            usable(x, shape, p.name)
         return x, y
 
     def draw(self, n, s):
@@ -254,6 +277,7 @@ class Mix(Composed):
 class Function(Arm):
     "A user's function on a batch: (x, y, s) -> (x, y) or x, or x -> x."
     call: object = None
+    mixes = True # it may
 
     def apply(self, x, y, s):
         out = self.call(x) if len(inspect.signature(self.call).parameters) == 1 else self.call(x, y, s)
@@ -330,7 +354,7 @@ def get(
     for group in _split(spec):
         parts = tuple(map(_atom, group))
         for p in parts[1:]:
-            if not p.transforms:
+            if p.adds and not p.transforms:
                 raise ValueError(f"arms: {spec!r}: {p.name} makes images of its own and cannot be applied to those of "
                                  f"{parts[0].name}: put it first, or mix both with ~.")
         chains.append(parts[0] if len(parts) == 1 else Chain("+".join(p.name for p in parts), _kind(parts), parts))

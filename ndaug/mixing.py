@@ -50,6 +50,7 @@ def mixed_labels(
 class MixUp(Arm):
     "Each image faded into another one (Zhang et al., 2018)."
     alpha: float = 1. # of the Beta distribution; the paper's for CIFAR10
+    mixes = True
 
     def apply(self, x, y, s):
         other, keep = partners(len(x), s), shares(len(x), self.alpha, s)
@@ -77,6 +78,7 @@ def boxes(
 class CutMix(Arm):
     "A rectangle of each image from another one (Yun et al., 2019)."
     alpha: float = 1. # of the Beta distribution; the paper's
+    mixes = True
 
     def apply(self, x, y, s):
         other = partners(len(x), s)

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .arms import Arm, Chain, Unsuited, drawn, get
+from .arms import LEARNS, Arm, Chain, Unsuited, drawn, get
 from .data import ImageSet
 
 # %% ../nbs/03_transforms.ipynb #2f8cbf56
@@ -85,12 +85,13 @@ ROTBLUR = Chain("ROTBLUR", parts=(ROT, BLUR))
 # %% ../nbs/03_transforms.ipynb #5530276a
 def augment(
     ds:ImageSet, # the images to transform
-    arm:str, # "ROT", "BLUR", "ROT+BLUR", "mine.py:TINT": any arm with `apply`
+    arm:str, # "ROT", "BLUR", "ROT+BLUR", "mine.py:TINT": any arm with `apply` that has nothing to learn
     seed:int=0, # draws the parameters
 )->ImageSet: # as many images
     """Each image transformed once with its own draw, as suits the data set: digits are not mirrored.
-    `ValueError` for an arm that does not transform such images."""
+    `ValueError` for an arm that does not transform such images, or that learns first (`ndaug.use.learn`)."""
     try: found = get(arm).suited(ds)
     except Unsuited as e: raise ValueError(f"arm={arm!r} cannot be used here, since {e}: name another.") from None
     if not found.transforms: raise ValueError(f"arm={arm!r} is not a transformation of images: use one with `apply`.")
+    if found.kind in LEARNS: raise ValueError(f"arm={arm!r} learns first: use ndaug.use.learn({arm!r}, ds).draw().")
     return drawn(found.fit(ds), len(ds), seed)

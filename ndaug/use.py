@@ -14,7 +14,7 @@ from fastai.torch_core import ItemTransform
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
-from .arms import Arm, Unsuited, drawn, get, settings
+from .arms import Arm, Unsuited, drawn, get, settings, usable
 from .core import Streams, difference, load_tensors, pick_device, pick_precision, save_tensors
 from .data import ImageSet, soft_labels
 from .schedules import PROTOCOLS
@@ -153,6 +153,7 @@ class Transform(nn.Module):
         if not x.is_floating_point(): images = images/255
         labels = y if y is None or isinstance(y, Tensor) and y.ndim else torch.as_tensor(y)[None]
         new, made = _applied(self.arm, images.clone(), labels, s) # an arm of one's own may change what it is given
+        usable(new, images.shape, self.arm.name)
         if one and made is not None and made.ndim == 2:
             raise ValueError(f"{self.arm.name} mixes images: call it on batches, as in a loader's collate_fn.")
         keep = torch.rand(len(images), generator=s("kept")).to(images.device) >= self.p
