@@ -4,9 +4,10 @@
 
 # %% auto #0
 __all__ = ['PIECE', 'LARGEST', 'ORIG', 'AUGORIG', 'LIST', 'ARMS', 'REPORTED', 'KINDS', 'LEARNS', 'GROUPS', 'OKABE_ITO', 'FURTHER',
-           'ATOM', 'turns', 'Arm', 'Unsuited', 'enough', 'pieces_of', 'BadArm', 'usable', 'as_bytes', 'refuse_large',
-           'reduced', 'Nothing', 'Repeat', 'in_order', 'colors', 'parts_of', 'Composed', 'Chain', 'Mix', 'Function',
-           'from_file', 'get', 'name_of', 'kind_of', 'drawn', 'settings', 'default_settings']
+           'ATOM', 'turns', 'Arm', 'Unsuited', 'enough', 'preset_of', 'pieces_of', 'BadArm', 'usable', 'as_bytes',
+           'transformed', 'refuse_large', 'reduced', 'Nothing', 'Repeat', 'in_order', 'colors', 'parts_of', 'Composed',
+           'Chain', 'Mix', 'Function', 'from_file', 'get', 'name_of', 'kind_of', 'drawn', 'settings',
+           'default_settings']
 
 # %% ../nbs/02_arms.ipynb #7f373fe7
 import copy, importlib, importlib.util, inspect, random, re, sys
@@ -19,7 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .core import Streams, did_you_mean, file_sha256
+from .core import Streams, did_you_mean, file_sha256, random_state_kept
 from .data import ImageSet
 
 # %% ../nbs/02_arms.ipynb #cebef04d
@@ -51,15 +52,7 @@ class Arm:
         raise NotImplementedError
     def draw(self, n:int, s:Streams)->ImageSet:
         "n labelled images to add, as bytes: by default the originals one after the other, transformed."
-        turn, rows, pieces = turns(n, len(self.train), s), pieces_of(n, self.mixes, s), []
-        for i in rows:
-            originals = self.train[turn[i]]
-            x, y = self.apply(originals.x/255, originals.y, s)
-            pieces.append((as_bytes(x, originals.x.shape, self.name), y))
-            if len(y) != len(i):
-                raise BadArm(f"arm {self.name}: apply gave {len(y)} labels for {len(i)} images: return one for each.")
-        made = replace(self.train, x=torch.cat([x for x,_ in pieces]), y=torch.cat([y for _,y in pieces]))
-        return made[torch.cat(rows).argsort()] if self.mixes else made
+        return transformed(self, n, s)
 
     def learned(self, **what)->"Arm":
         "A copy that also holds what was learned, as attributes."
@@ -71,7 +64,7 @@ class Arm:
     def placed(self, device)->"Arm": return self.learned(train=self.train.placed(device)) # a fitted one, to draw there
     scope = property(lambda self: (self.name,)) # what the names of its random streams begin with
     transforms = property(lambda self: type(self).apply is not Arm.apply) # whether it changes images that are there
-    def under(self, protocol:str)->"Arm": return self.learned(**self.presets.get(protocol, {}))
+    def under(self, protocol:str)->"Arm": return self.learned(**preset_of(self, protocol))
     def suited(self, images:ImageSet)->"Arm": return self # as it is used on such images; `Unsuited` where it cannot be
     def check(self, train:ImageSet): enough(self, train) # asked before any long work
     def updates(self, n:int, budget)->int: return 0 # that `fit` makes on n images, with a `training.Budget`
@@ -88,6 +81,14 @@ def enough(
     if (most := int(train.counts.max())) < arm.least:
         raise ValueError(f"{train.name}: {most} image per class, and {arm.name} learns from {arm.least} of a class: "
                          f"use a larger frac, or leave {arm.name} out.")
+
+# %% ../nbs/02_arms.ipynb #6009bcf3
+def preset_of(
+    arm:Arm, protocol:str,
+)->dict: # setting -> value
+    "What a protocol sets, but for settings that are not at their defaults: those are the user's."
+    default = {f.name: f.default for f in fields(arm)}
+    return {k: v for k,v in arm.presets.get(protocol, {}).items() if getattr(arm, k) == default[k]}
 
 PIECE = 512 # images that are floats at a time
 
@@ -120,11 +121,24 @@ def usable(
         raise BadArm(f"arm {name}: apply gave pixels from {low:.3g} to {high:.3g}, expected 0 to 1: clamp them.")
     return x
 
+# %% ../nbs/02_arms.ipynb #772f0804
 def as_bytes(
     x:Tensor, shape:tuple, name:str, # as for `usable`
 )->Tensor: # uint8
     "Images in [0, 1] as bytes. `BadArm` for others."
     return (usable(x, shape, name)*255).clamp(0, 255).round().byte()
+
+def transformed(arm:Arm, n:int, s:Streams)->ImageSet:
+    "The originals one after the other, as `apply` of a fitted arm changes them."
+    turn, rows, pieces = turns(n, len(arm.train), s), pieces_of(n, arm.mixes, s), []
+    for i in rows:
+        originals = arm.train[turn[i]]
+        x, y = arm.apply(originals.x/255, originals.y, s)
+        pieces.append((as_bytes(x, originals.x.shape, arm.name), y))
+        if len(y) != len(i):
+            raise BadArm(f"arm {arm.name}: apply gave {len(y)} labels for {len(i)} images: return one for each.")
+    made = replace(arm.train, x=torch.cat([x for x,_ in pieces]), y=torch.cat([y for _,y in pieces]))
+    return made[torch.cat(rows).argsort()] if arm.mixes else made
 
 # %% ../nbs/02_arms.ipynb #4e924bdf
 LARGEST = 64 # pixels a side of the images that arms learn from
@@ -235,6 +249,7 @@ class Composed(Arm):
     def stronger(self, k): return self.learned(fitted=[p.stronger(k) for p in self.fitted])
     def placed(self, device): return super().placed(device).learned(fitted=[p.placed(device) for p in self.fitted])
 
+# %% ../nbs/02_arms.ipynb #a437268c
 @dataclass(frozen=True)
 class Chain(Composed):
     "Each part transforms what the one before it made. The first may be a generator."
@@ -283,6 +298,7 @@ class Function(Arm):
         out = self.call(x) if len(inspect.signature(self.call).parameters) == 1 else self.call(x, y, s)
         return out if isinstance(out, tuple) else (out, y)
 
+# %% ../nbs/02_arms.ipynb #25550453
 @lru_cache
 def _module(path:Path, sha:str):
     "A user's file, run once as long as it stays the same."
@@ -388,15 +404,11 @@ def kind_of(
 @contextmanager
 def _own_random_numbers(seed:int):
     "Seed the global random states for the block; restore them afterwards."
-    states = random.getstate(), np.random.get_state()
-    with torch.random.fork_rng(devices=[]):
+    with random_state_kept():
         random.seed(seed)
         np.random.seed(seed % 2**32)
         torch.manual_seed(seed)
-        try: yield
-        finally:
-            random.setstate(states[0])
-            np.random.set_state(states[1])
+        yield
 
 # %% ../nbs/02_arms.ipynb #9382bd1e
 def _looked_at(name, ds, n, like):

@@ -38,6 +38,10 @@ class Classifier:
     def check(self, train:ImageSet)->None:
         "Called before any long work: `ValueError` if it cannot be used on a training set."
 
+    def weights(self)->str:
+        "A hash of the pretrained weights if they are the user's; else empty."
+        return ""
+
     @property
     def stream(self)->str: # name of its random streams
         return type(self).__name__
@@ -79,5 +83,6 @@ def classifier(
 
 def classifier_settings(name:str)->dict: # for a record's configuration
     "A classifier's name and settings. Those of the first in the list are under its own name, as in the oldest records."
-    own = asdict(classifier(name))
+    of = classifier(name)
+    own = asdict(of) | (dict(weights=w) if (w := of.weights()) else {})
     return {"vgg": own} if name == CLASSIFIERS[0] else {"classifier": dict(name=name) | own}

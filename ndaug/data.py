@@ -353,6 +353,7 @@ def _cut(
     by_rank, n = rank.argsort(stable=True), int(size[order[0]].sum())
     return by_rank[:n], by_rank[n:]
 
+# %% ../nbs/01_data.ipynb #ab658734
 def _reserve(parts:list, ds:ImageSet, unit:Tensor, least:tuple)->list[Tensor]: # units of both parts
     "Where a part lacks images of a class, move the first ones that the other part can spare."
     has = torch.zeros(sum(map(len, parts)), len(ds.classes), dtype=torch.bool)

@@ -53,10 +53,11 @@ def register(
     steps:int=60, # of Adam
     smooth:float=10., # weight of the roughness, lambda
     lr:float=.02, # of Adam, in half sides per step
+    amsgrad:bool=False, # its variant
 )->tuple[Tensor, Tensor]: # velocities at the nodes, (n, 2, nodes, nodes); share of each pair's difference left, (n,)
     "Velocities whose flows take each a to its b, and backwards each b to its a."
     v = torch.zeros(len(a), 2, nodes, nodes, device=a.device, requires_grad=True)
-    opt = torch.optim.Adam([v], lr=lr)
+    opt = torch.optim.Adam([v], lr=lr, amsgrad=amsgrad)
     both, others = torch.cat([a, b]), torch.cat([b, a])
     before = (a - b).square().mean((1, 2, 3))
     unit = before.mean().clamp(min=1e-8) # pairs of equal images
@@ -65,7 +66,7 @@ def register(
         misfit = (look_up(both, flow(torch.cat([at, -at]))) - others).square().mean((1, 2, 3))
         rough = sum(F.pad(v, (1, 1, 1, 1)).diff(dim=d).square().mean((1, 2, 3)) for d in (2, 3))
         opt.zero_grad()
-        (misfit.sum()/unit + smooth*rough.sum()).backward() # each pair has a loss of its own
+        (misfit.sum()/unit + smooth*rough.sum()).backward() # but for `unit`, each pair has a loss of its own
         opt.step()
     left = misfit.detach().view(2, -1).mean(0)/before.clamp(min=1e-8)
     return v.detach(), left
@@ -95,8 +96,9 @@ def factors(
     everyone = v.T @ v/len(v)
     ridge = 1e-6*everyone.diagonal().mean() + 1e-12
     for k,n in enumerate(counts.tolist()):
-        own, more = v[of == k], max(n - 1, 0)
-        trust = more/(more + shrink) if len(own) else 0
+        own = v[of == k]
+        more = min(max(n - 1, 0), len(own)) # pairs may be fewer than images
+        trust = more/(more + shrink)
         S = trust*own.T @ own/max(1, len(own)) + (1 - trust)*everyone
         found.append(torch.linalg.cholesky(S + ridge*torch.eye(len(S))))
     return torch.stack(found).float()
@@ -108,7 +110,7 @@ def register_all(
     x:Tensor, # images, (n, c, h, w)
     i:Tensor, # pairs of them, (m, 2)
     checkpoint=None, # where finished batches are saved, and resumed from
-    **how, # `nodes`, `steps`, `smooth`, as for `register`
+    **how, # `nodes`, `steps`, `smooth`, `amsgrad`, as for `register`
 )->tuple[Tensor, Tensor]: # velocities, (m, 2, nodes, nodes); share left, (m,)
     "Register pairs batch by batch. `FloatingPointError` if that diverges."
     from fastprogress.fastprogress import progress_bar
@@ -123,12 +125,13 @@ def register_all(
     return torch.cat(v), torch.cat(left)
 
 # %% ../nbs/22_diffeo.ipynb #84dcf947
-def learn_factors(arm, train, i, steps, device, checkpoint):
+def learn_factors(arm, train, i, run, checkpoint):
     "The tensors that DIFFEO keeps, and the misfit of each batch of pairs."
     x = torch.cat([reduced(p/255) for p in train.x.split(PIECE)])
     sigma = arm.sigma*min(x.shape[2:])/28
-    x = blur(x, torch.tensor([sigma]), int(3*sigma) + 1).to(device)
-    v, left = register_all(x, i, checkpoint, nodes=arm.nodes, steps=steps, smooth=arm.smooth)
+    x = blur(x, torch.tensor([sigma]), int(3*sigma) + 1).to(run.device)
+    v, left = register_all(x, i, checkpoint, nodes=arm.nodes, steps=arm.work(run.budget)[1], smooth=arm.smooth,
+                           amsgrad=run.budget.optimizer == "amsgrad")
     L = factors(v.flatten(1), train.hard[i[:, 0]], train.counts, arm.shrink)
     return dict(factors=L), dict(losses={"difference left": [round(l.mean().item(), 4) for l in left.split(BATCH)]})
 
@@ -158,9 +161,8 @@ class Diffeo(Arm):
 
     def fit(self, train, run):
         self.check(train)
-        many, steps = self.work(run.budget)
-        i = pairs(train.hard, many, generator(run.seed, self.name, "pairs"))
-        def learn(checkpoint): return learn_factors(self, train, i, steps, run.device, checkpoint)
+        i = pairs(train.hard, self.work(run.budget)[0], generator(run.seed, self.name, "pairs"))
+        def learn(checkpoint): return learn_factors(self, train, i, run, checkpoint)
         kept, found = run.once(self, train, learn)
         return self.learned(train=train, factors=kept["factors"], losses=found["losses"])
 

@@ -187,9 +187,10 @@ def widen(
 class Dropout16(nn.Dropout):
     "torch's dropout, on a CPU from 16 random bits for each number."
     def forward(self, x):
-        if not self.training or self.p == 0 or x.device.type != "cpu": return super().forward(x)
+        if not self.training or self.p in (0, 1) or x.device.type != "cpu": return super().forward(x)
         bits = torch.empty(-(-x.numel()//4), dtype=torch.int64).random_(-2**63, None).view(torch.int16)
-        keep = bits.as_strided(x.shape, x.stride()) >= round(self.p*2**16) - 2**15 # in the memory layout of x
+        layout = torch.empty_like(x, device="meta").stride() # that of x, dense if x is a view
+        keep = bits.as_strided(x.shape, layout) >= round(self.p*2**16) - 2**15
         return x*keep.to(x.dtype).mul_(1/(1 - self.p))
 
 # %% ../nbs/11_fast.ipynb #a04fa436

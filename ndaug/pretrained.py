@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from torch import nn
 
-from .backbone import LITE0, Backbone, backbone, frozen
+from .backbone import LITE0, Backbone, backbone, frozen, given_weights, takes
 from .classifiers import Classifier
 
 # %% ../nbs/34_pretrained.ipynb #31e38c58
@@ -29,7 +29,8 @@ class Pretrained(Classifier):
     def build(self, shape, n_classes):
         return nn.Sequential(nn.Dropout(self.dropout), nn.Linear(shape[0], n_classes))
 
-    def check(self, train): backbone(self.model)
+    def check(self, train): takes(self.model, train)
+    def weights(self): return given_weights()
 
 # %% ../nbs/34_pretrained.ipynb #d3c04307
 class Tuned(Backbone):
@@ -49,8 +50,9 @@ class Finetune(Classifier):
     slower:float = .3   # factor on the protocol's learning rate
 
     def build(self, shape, n_classes): return Tuned(self.model, n_classes)
+    def weights(self): return given_weights()
     def check(self, train):
-        backbone(self.model)
+        takes(self.model, train)
         if len(train) < BATCH:
             raise ValueError(f"{train.name}: {len(train)} training images, and classifier='finetune' needs {BATCH}, a "
                              "batch to normalise by: use a larger frac, or classifier='pretrained'.")

@@ -8,7 +8,7 @@ __all__ = ['Part', 'Batches', 'optimizers', 'Loop', 'Epochs', 'LossMeans', 'Aver
 
 # %% ../nbs/12_training.ipynb #2d1502e2
 import math, warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import nn
@@ -17,8 +17,8 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore", FutureWarning) # fastai 2.8 uses torch.jit, of which torch warns at every import
     from fastai.callback.core import Callback, CancelTrainException
 
-from .arms import Arm, refuse_large
-from .core import Checkpoint, Streams, derive_seed, restore, set_seed, snapshot
+from .arms import Arm, Unsuited, refuse_large
+from .core import Checkpoint, Streams, derive_seed, random_state_kept, restore, set_seed, snapshot
 from .data import ImageSet
 from .fast import flushed, speed_up
 from .graphs import Captured
@@ -265,7 +265,7 @@ def fit(
     if len(ds) < 2:
         few = f"{ds.name}: {len(ds)} training images, and batch normalisation needs at least 2"
         raise ValueError(f"{few}: use a larger frac.")
-    name = name or type(model).__name__
+    name, ds = name or type(model).__name__, replace(ds, y=ds.hard)
     batches = Batches(ds, model.bs, next(model.parameters()).device)
     opts, losses = optimizers(model), LossMeans(name, checkpoint)
     cbs = [Epochs(seed, name, batches), losses]
@@ -285,11 +285,12 @@ def sample(
     seed:int=0, # draws the codes
     n:int|None=None, # images; default: as many as `like` has
     s:Streams|None=None, # of an arm, instead of the seed's own
-)->ImageSet: # balanced: the remainder goes to the first classes
+)->ImageSet: # balanced: the remainder goes to the first classes, in the next epoch to the next ones
     "Draw a labelled set from a trained model."
     model.eval()
     device, s = next(model.parameters()).device, s or Streams(seed, type(model).__name__)
-    y = balanced_labels(len(like) if n is None else n, len(like.classes))
+    n, k = len(like) if n is None else n, len(like.classes)
+    y = (balanced_labels(n, k) + s.epoch*(n % k)) % k
     z = model.draw_z(len(y), s("z"))
     pieces = zip(z.split(256), y.split(256))
     x = [model.decode(zb.to(device), yb.to(device)).mul(255).round().byte() for zb,yb in pieces]
@@ -308,18 +309,20 @@ class Trained(Arm):
     def updates(self, n, budget): return budget.updates(n, self.cfg.bs)
 
     def fit(self, train, run):
-        set_seed(run.seed, self.name)
-        net = self.build(train)
-        if run.budget.optimizer == "amsgrad": amsgrad(net)
-        net = speed_up(net, run.device, run.precision)
-        def learn(checkpoint):
-            losses = fit(net, train, self.updates(len(train), run.budget), run.seed, checkpoint=checkpoint,
-                         average=run.budget.average, name=self.name)
-            return net.sampler.state_dict(), {"losses": {k: [round(v, 4) for v in l] for k,l in losses.items()}}
-        weights, found = run.once(self, train, learn)
+        with random_state_kept(run.device):
+            set_seed(run.seed, self.name)
+            net = self.build(train)
+            if run.budget.optimizer == "amsgrad": amsgrad(net)
+            net = speed_up(net, run.device, run.precision)
+            def learn(checkpoint):
+                losses = fit(net, train, self.updates(len(train), run.budget), run.seed, checkpoint=checkpoint,
+                             average=run.budget.average, name=self.name)
+                return net.sampler.state_dict(), {"losses": {k: [round(v, 4) for v in l] for k,l in losses.items()}}
+            weights, found = run.once(self, train, learn)
         net.sampler.load_state_dict(weights)
         return self.learned(train=train, net=net.eval(), losses=found["losses"])
 
+# %% ../nbs/12_training.ipynb #594a1c5e
 @dataclass(frozen=True)
 class Generator(Trained):
     "An arm that draws its images from the model it has trained."
@@ -327,7 +330,15 @@ class Generator(Trained):
     def draw(self, n, s): return sample(self.net, self.train, n=n, s=s)
     def suited(self, images):
         refuse_large(self, images)
+        if any(side % 4 for side in images.shape[1:]):
+            size = "x".join(map(str, images.shape[1:]))
+            raise Unsuited(f"the images of {images.name} have {size} pixels, and {self.name} makes multiples of 4")
         return self
+    def check(self, train):
+        super().check(train)
+        if none := [name for name,n in zip(train.classes, train.counts) if not n]:
+            raise ValueError(f"{train.name}: class {none[0]!r} has no image, so {self.name} cannot learn it: give a "
+                             "data set without that class.")
 
 # %% ../nbs/12_training.ipynb #60d94710
 @dataclass

@@ -47,6 +47,7 @@ class Augmentation:
     protocol: str # whose settings and budget it learned with
     seed: int
     kept: list    # tensors and description of each part that learned
+    precision: str = "float32" # in which it learned and draws
 
     images = property(lambda self: self.arm.train)
 
@@ -65,7 +66,7 @@ class Augmentation:
         for i,(learned,_) in enumerate(self.kept): tensors |= {f"{i}.{k}": v for k,v in learned.items()}
         own = dict(name=self.images.name, classes=self.images.classes, mirror=self.images.mirror)
         save_tensors(path, tensors, spec=self.spec, protocol=self.protocol, seed=self.seed, settings=settings(self.arm),
-                     learned=[found for _,found in self.kept], data=own)
+                     precision=self.precision, learned=[found for _,found in self.kept], data=own)
 
 # %% ../nbs/58_use.ipynb #9485b45c
 def _suited(spec, images, protocol):
@@ -87,7 +88,8 @@ def learn(
     if protocol not in PROTOCOLS: raise ValueError(f"protocol={protocol!r} is unknown: use {', '.join(PROTOCOLS)}.")
     device = pick_device(device)
     run = Keeping(seed, PROTOCOLS[protocol].budget, device, pick_precision(precision, device))
-    return Augmentation(_suited(spec, images, protocol).fit(images, run), spec, protocol, seed, run.kept)
+    fitted = _suited(spec, images, protocol).fit(images, run)
+    return Augmentation(fitted, spec, protocol, seed, run.kept, run.precision)
 
 # %% ../nbs/58_use.ipynb #9d9e6f9e
 def load(
@@ -108,8 +110,9 @@ def load(
         raise ValueError(f"{path} was saved by another version of {arm.name} ({d}): learn it anew.")
     part = lambda i: {k.removeprefix(f"{i}."): v for k,v in tensors.items() if k.startswith(f"{i}.")}
     kept = [(part(i), found) for i,found in enumerate(meta["learned"])]
-    again = Again(meta["seed"], PROTOCOLS[meta["protocol"]].budget, pick_device(device), kept=kept)
-    return Augmentation(arm.fit(images, again), meta["spec"], meta["protocol"], meta["seed"], kept)
+    precision = meta.get("precision", "float32") # files of version 0.2.0 have none
+    again = Again(meta["seed"], PROTOCOLS[meta["protocol"]].budget, pick_device(device), precision, kept)
+    return Augmentation(arm.fit(images, again), meta["spec"], meta["protocol"], meta["seed"], kept, precision)
 
 # %% ../nbs/58_use.ipynb #f998ce42
 def _check(arm, x):

@@ -128,9 +128,9 @@ def logits_of(
     device, was = next(model.parameters()).device, model.training
     model.eval()
     bs = bs or (128 if device.type == "cpu" else 1024)
-    with torch.inference_mode(): out = torch.cat([model(as_input(xb.to(device))).cpu() for xb in x.split(bs)])
+    with torch.inference_mode(): out = [model(as_input(xb.to(device))).cpu() for xb in x.split(bs)]
     model.train(was)
-    return out
+    return torch.cat(out) # outside, so that it can be computed with further
 
 # %% ../nbs/31_vgg.ipynb #28e458bd
 class SelectBest(Part):
