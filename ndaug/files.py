@@ -156,7 +156,7 @@ def _opened(f:str):
         with Image.open(f) as im: yield im
     except Exception as e: # a decoder may raise anything
         why = " ".join(str(e).split()) or type(e).__name__
-        mend = "repair it, make it smaller if it is whole, or leave such files out (skip_unreadable)"
+        mend = "repair it, make it smaller if it is whole, or leave such files out (skip_unreadable; skip in Python)"
         raise ValueError(f"{str(f)!r} cannot be read as an image ({why}): {mend}.") from None
 
 TURNS = dict(zip(range(2, 9), (0, 3, 1, 5, 4, 6, 2))) # EXIF orientation -> one of Pillow's transpositions
@@ -474,7 +474,7 @@ def load_folder(
     for note in _notes(path, parts, todo, left, several): _say(path, note)
     return _sets(path, x, [p for p,*_ in todo], torch.tensor([k for _,k,_ in todo]), classes,
                  {k: len(v) for k,v in left.items()}, [str(t[-1]) for t in todo], deep=depth == "16 colour",
-                 mend=f"{EIGHT}, or leave such files out (skip_unreadable)")
+                 mend=f"{EIGHT}, or leave such files out (skip_unreadable; skip in Python)")
 
 # %% ../nbs/05_files.ipynb #544f59c8
 def _sets(path, x, part, y, classes, left:dict, files:list, name_of=repr, deep=False, mend=EIGHT)->tuple:

@@ -29,7 +29,10 @@ def main():
         workers = a.workers or processes(pick_device(a.device))
     except ValueError as e: sys.exit(str(e))
     print(f"{len(todo)} jobs in {workers} processes, for at most {a.minutes:g} minutes", flush=True)
-    _, failed = work_through(todo, a.minutes, workers)
+    try: _, failed = work_through(todo, a.minutes, workers)
+    except KeyboardInterrupt:
+        print("interrupted: run the same again to go on", flush=True)
+        sys.exit(130)
     sys.exit(bool(failed))
 
 
