@@ -261,7 +261,7 @@ class Chain(Composed):
         shape = x.shape
         for p,own in parts_of(getattr(self, "fitted", self.parts), s):
             x, y = p.apply(x, y, own)
-            usable(x, shape, p.name)
+            if x.device.type == "cpu": usable(x, shape, p.name) # on a GPU, where this would wait, are arms of the list
         return x, y
 
     def draw(self, n, s):

@@ -156,7 +156,7 @@ class Transform(nn.Module):
         if not x.is_floating_point(): images = images/255
         labels = y if y is None or isinstance(y, Tensor) and y.ndim else torch.as_tensor(y)[None]
         new, made = _applied(self.arm, images.clone(), labels, s) # an arm of one's own may change what it is given
-        usable(new, images.shape, self.arm.name)
+        if new.device.type == "cpu": usable(new, images.shape, self.arm.name) # a GPU would have to wait for this
         if one and made is not None and made.ndim == 2:
             raise ValueError(f"{self.arm.name} mixes images: call it on batches, as in a loader's collate_fn.")
         keep = torch.rand(len(images), generator=s("kept")).to(images.device) >= self.p

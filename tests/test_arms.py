@@ -214,7 +214,7 @@ def test_a_trained_arm_is_resumed_after_a_kill(tmp_path, mine, cache):
     ("def A(x, y, s): return (x*255).byte(), y", "images of type torch.uint8, expected a float tensor"),
     ("def A(x, y, s): return x*255, y", "pixels from 0 to 255, expected 0 to 1: clamp them"),
     ("def A(x, y, s): return x, y + 10", "expected 0 to 9: keep to the classes"),
-    ("def A(x, y, s): return x, y[1:]", "16 images and 15 labels"),
+    ("def A(x, y, s): return x, y[1:]", "15 labels for 16 images"),
     ("def A(x, y, s): return x, y[:, None].expand(-1, 10)*1.", "give distributions"),
     ("def A(x, y, s): return x/0*0, y", "pixels from nan to nan"),
     ("def A(x, y, s): return x, y, s", "too many values to unpack"),
