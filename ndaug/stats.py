@@ -260,19 +260,23 @@ def power(
     return float(stats.nct.sf(t, df, nc) + other_side)
 
 # %% ../nbs/50_stats.ipynb #c608658c
+OWN = 10 # seeds from which on a pair's own differences estimate its noise
+
 def seeds_to_decide(
     gain:float, sd:float, # mean and standard deviation of the differences
-    arms:int=2, # whose runs estimate that deviation
+    arms:int=2, # whose runs estimate that deviation, below `OWN` seeds
     wanted:float=.8, # power
     alpha:float=.05,
     most:int=1000,
     overlap:float=0., # as from `overlap`
 )->float: # seeds; inf if `most` are not enough
-    "How many seeds would find this gain with that power."
+    "How many seeds would find this gain with that power in the test of `verdicts`."
     if not sd > 0: return 2 if gain else math.inf
-    enough = lambda n: power(n, gain/sd, arms, alpha, overlap)
-    n = bisect.bisect_left(range(most + 1), wanted, lo=2, key=enough) # power grows with n
-    return n if n <= most else math.inf
+    power_of = lambda n: power(n, gain/sd, arms if n < OWN else 2, alpha, overlap)
+    for start,end in ((2, OWN - 1), (OWN, most)):
+        n = bisect.bisect_left(range(end + 1), wanted, lo=start, key=power_of) # power grows with n
+        if n <= end: return n
+    return math.inf
 
 # %% ../nbs/50_stats.ipynb #76a0f7d7
 def holm(
@@ -331,8 +335,6 @@ def overlap(
     return max((r["n_test"]*r["frac"]/100/r["n_train"] for r in drawn), default=0.)
 
 # %% ../nbs/50_stats.ipynb #5be245a6
-OWN = 10 # seeds from which on a pair's own differences estimate its noise
-
 def _compared(arms, bases):
     "Pairs of arm and base that are compared: an arm with each base, and the control AUGORIG with the others."
     return [(a, base) for base in bases for a in arms if a not in bases or (a == AUGORIG.name and base != a)]
@@ -407,22 +409,26 @@ def labels_for(
     if len(x) < 2 or not y[0] <= wanted <= y[-1]: return math.nan
     return float(np.exp(np.interp(wanted, y, x)))
 
+def _curve(records):
+    "ORIG's learning curve in one data set and protocol: images -> percent, means over the seeds that all sizes share."
+    done = [r for r in records if r["arm"] == ORIG.name and r["test_accuracy"] is not None]
+    t = pd.DataFrame([(r["seed"], r["n_train"], r["test_accuracy"]) for r in done], columns=["seed", "n", "accuracy"])
+    return t.pivot(index="seed", columns="n", values="accuracy").dropna().mean()
+
 def label_table(
     records:list[dict],
 )->pd.DataFrame: # rows (dataset, protocol, frac), a column per arm: labelled images to add for the same gain
     "Each arm's gain over ORIG, paired by seed, as a number of real images beyond the subset; NaN off ORIG's curve."
-    acc, by = mean_table(records, "test_accuracy"), cells(records)
-    n = {k: recs[0]["n_train"] for k,recs in by.items()}
-    out = acc.drop(columns=ORIG.name, errors="ignore").astype(float)
+    out = mean_table(records, "test_accuracy").drop(columns=ORIG.name, errors="ignore").astype(float)
     out[:] = math.nan
-    for data,protocol,frac in acc.index if ORIG.name in acc else []:
-        curve = acc.loc[(data, protocol), ORIG.name].dropna()
-        sizes = [n[data, protocol, f] for f in curve.index]
+    for (data,protocol,frac),recs in cells(records).items():
+        n = recs[0]["n_train"]
+        curve = _curve([r for r in records if (r["dataset"], r["protocol"]) == (data, protocol)])
         for arm in out.columns:
-            d = differences(by[data, protocol, frac], arm, ORIG.name)
+            d = differences(recs, arm, ORIG.name)
             if not len(d): continue
-            images = labels_for(sizes, curve, curve.loc[:frac].max() + d.mean()) # of the running maximum, as there
-            out.loc[(data, protocol, frac), arm] = images - n[data, protocol, frac]
+            images = labels_for(curve.index, curve, curve.loc[:n].max() + d.mean()) # of the running maximum, as there
+            out.loc[(data, protocol, frac), arm] = images - n
     return out
 
 # %% ../nbs/50_stats.ipynb #0142d681

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['BOLD', 'UNDERLINED', 'GREY', 'LOUD', 'printable', 'in_html', 'note', 'shown', 'sizes_table', 'results_table',
            'published', 'beside_published', 'interval_table', 'style_accuracy', 'style_fid', 'verdict_table',
-           'decision_table', 'provenance', 'data_notes', 'validation_table']
+           'decision_table', 'worth_table', 'provenance', 'data_notes', 'validation_table']
 
 # %% ../nbs/51_tables.ipynb #f0e37c7c
 import math, unicodedata
@@ -15,7 +15,7 @@ from importlib.resources import files
 import pandas as pd
 from IPython.display import HTML
 
-from .arms import AUGORIG, KINDS, LEARNS, in_order, kind_of
+from .arms import AUGORIG, KINDS, LEARNS, ORIG, in_order, kind_of
 from .data import data_faults
 from .fid import MIN_SAMPLES
 from .stats import arms_of, cells, frame, mean_interval, overlap, unchecked
@@ -180,6 +180,17 @@ def decision_table(
     small = lambda p: "<0.001" if p < .0005 else f"{p:.3f}"
     formats = dict.fromkeys(("gain", "low", "high"), "{:+.2f}".format) | dict.fromkeys(("p", "p (Holm)"), small)
     return HTML(t.to_html(na_rep="–", formatters=formats | {"noise": "{:.2f}".format, "needed": "{:.0f}".format}))
+
+# %% ../nbs/51_tables.ipynb #c6089286
+def worth_table(
+    labels:pd.DataFrame, # as from `label_table`
+    table:pd.DataFrame, # as from `verdicts`, with `ORIG` among its bases
+)->pd.DataFrame: # as `labels`, of words: "+94", or "(+94)" where the gain over ORIG is undecided
+    "Gains in labelled images, those of undecided gains in brackets."
+    decided = table[(table["base"] == ORIG.name) & (table["verdict"] != "undecided")]
+    decided = {(r.dataset, r.protocol, r.frac, r.arm) for r in decided.itertuples()}
+    words = lambda row, arm, n: "–" if math.isnan(n) else f"{n:+.0f}" if (*row, arm) in decided else f"({n:+.0f})"
+    return pd.DataFrame({arm: [words(row, arm, n) for row,n in labels[arm].items()] for arm in labels}, labels.index)
 
 # %% ../nbs/51_tables.ipynb #3b9bde0f
 def _listed(values): return ", ".join(sorted({str(v) for v in values}))
