@@ -115,7 +115,7 @@ def _run(advice, workers, kind, runs):
     jobs = {workers.submit(job, _given(advice, *run)): run for run in runs if not read_record(advice.place(*run))}
     for i,done in enumerate(as_completed(jobs), 1):
         arm, seed, frac = run = jobs[done]
-        took, told = done.result()
+        took, told, _ = done.result()
         advice.warnings += [f"{arm}, seed {seed}: {w}" for w in told]
         if frac == 100: advice.took.setdefault(arm, []).append(took)
         advice.save()

@@ -18,7 +18,7 @@ from .data import load
 from .params import read_params
 from .schedules import duration
 from .study import done, open_cell, run_cell
-from .studyfile import CHANGES, arms_of
+from .studyfile import OPTIONS, arms_of
 
 # %% ../nbs/44_jobs.ipynb #16782759
 NEEDS = 2 # GB per training
@@ -39,16 +39,17 @@ _loaded = lru_cache(2)(load)
 
 def job(
     given:dict, # as for `read_params`
-)->tuple[float, list]: # seconds, 0 if its records were there; warnings
+)->tuple[float, list, list]: # seconds, 0 if its records were there; warnings; why arms failed, as of a NaN
     "Run a cell, which writes its records to disk."
     t = time.time()
     with redirect_stdout(io.StringIO()), warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
         cell = open_cell(read_params(**given), _loaded)
         was_there = cell.params.part == "all" and all(done(cell.run(a)) for a in cell.params.arms)
-        run_cell(cell)
+        records = run_cell(cell)
     seconds = 0. if was_there else time.time() - t
-    return seconds, [str(w.message) for w in told if issubclass(w.category, UserWarning)]
+    warned = [str(w.message) for w in told if issubclass(w.category, UserWarning)]
+    return seconds, warned, [r["failed"] for r in records if r["failed"]]
 
 def _leave_with(parent):
     parent.join()
@@ -70,7 +71,7 @@ def jobs_of(
 )->list[dict]: # as for `job`
     "The jobs of a study, small sizes first."
     same = {k: study[k] for k in ("protocol", "features", "precision", "data_dir", "out")} | dict(device=device)
-    same |= {k: study[k] for k in (*CHANGES, "size", "fit", "mirror") if study[k] != ""}
+    same |= {k: study[k] for k in OPTIONS if study[k] != ""}
     cells = product(sorted(study["fracs"]), study["datasets"], study["seeds"])
     return [same | dict(dataset=d, frac=f, seed=s, arms=arm) for f,d,s in cells for arm in arms_of(study, d)]
 
@@ -93,19 +94,20 @@ def work_through(
     todo:list, # as from `jobs_of`
     minutes:float, # after which running jobs are ended; they can be resumed from their last checkpoints
     workers:int, # processes
-)->tuple[list, list]: # seconds of each finished job, 0 if it was there; each failed job and why, as texts
+)->tuple[list, list]: # seconds of each finished job, 0 if it was there; each failed job or arm and why, as texts
     "Run jobs in several processes and print the progress and each new warning."
     spent, failed, trained, told, staff = [], [], [], set(), pool(workers)
     rest = {staff.submit(job, given): given for given in todo}
     try:
         for of in as_completed(list(rest), timeout=60*minutes):
-            given, seconds, warned, how = rest.pop(of), None, [], "failed"
-            try: seconds, warned = of.result()
-            except Exception as e: failed.append(f"{_called(given)}: {e}")
+            given, seconds, warned = rest.pop(of), None, []
+            try: seconds, warned, why = of.result()
+            except Exception as e: why = [e]
             else:
                 spent.append(seconds)
                 trained += [(given, seconds)]*(seconds > 0)
-                how = duration(seconds) if seconds else "was there"
+            failed += [f"{_called(given)}: {w}" for w in why]
+            how = "failed" if why else duration(seconds) if seconds else "was there"
             print(f"{len(todo) - len(rest)} of {len(todo)}: {_called(given)}: {how}; "
                   f"{left_of(list(rest.values()), trained, workers)}", flush=True)
             for words in warned:

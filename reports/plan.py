@@ -29,7 +29,8 @@ def sizes(dataset, study):
     name = dataset_name(dataset)
     if name == "mnist": return 42_500, 17_500, 10_000, 28**2
     if name in ("cifar10", "cifar10-folder"): return 42_500, 7_500, 10_000, 32**2
-    s = split(*load(dataset, study["data_dir"], size=study["size"] or None, fit=study["fit"] or "crop"))
+    given = dict(skip=bool(study["skip_unreadable"]), size=study["size"] or None, fit=study["fit"] or "crop")
+    s = split(*load(dataset, study["data_dir"], **given), folds=study["folds"] or 0)
     return len(s.train), len(s.val), len(s.test), s.train.shape[1]*s.train.shape[2]
 
 

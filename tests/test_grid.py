@@ -138,7 +138,7 @@ def test_large_images_cost_more(plan, tmp_path):
     for side in (32, 64):
         np.savez(tmp_path/f"s{side}.npz", x=rng.integers(0, 256, (40, side, side), dtype=np.uint8), y=np.arange(40) % 2)
     study = dict(datasets=[f"{tmp_path}/s32.npz", f"{tmp_path}/s64.npz"], fracs=[100], seeds=[0], arms=["ORIG"],
-                 protocol="quick", out="none", data_dir="", size=None, fit="")
+                 protocol="quick", out="none", data_dir="", size=None, fit="", skip_unreadable="", folds="")
     jobs = plan.jobs(study, {("mnist", "arm"): .01})
     assert jobs["s64/100/0/ORIG"][1] == pytest.approx(4*jobs["s32/100/0/ORIG"][1])
 
