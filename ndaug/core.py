@@ -9,7 +9,7 @@ __all__ = ['PRECISIONS', 'WORTH', 'derive_seed', 'generator', 'Streams', 'set_se
            'commit', 'cpu_name', 'environment', 'autocast', 'has_bf16', 'measure_bf16', 'pick_precision']
 
 # %% ../nbs/00_core.ipynb #7d30856b
-import difflib, hashlib, json, os, platform, random, secrets, statistics, subprocess, time, warnings
+import difflib, hashlib, json, os, platform, random, secrets, statistics, subprocess, sys, time, warnings
 from contextlib import contextmanager
 from functools import lru_cache
 from importlib.metadata import version
@@ -264,7 +264,7 @@ class Checkpoint:
         self.before = 0. # seconds of earlier processes, up to what was loaded
         self.every = float(os.environ.get("NDAUG_CHECKPOINT_SECONDS") or 120) if every is None else every
 
-    def load(self)->tuple[dict, dict]|None: # tensors and description, None if there is nothing to resume from
+    def read(self)->tuple[dict, dict]|None: # tensors and description, None if there is nothing to resume from
         "The saved state. `ValueError` if its configuration differs; an unreadable file is ignored with a warning."
         if not self.path.exists(): return None
         try: tensors, meta = load_tensors(self.path)
@@ -274,6 +274,12 @@ class Checkpoint:
         if d := difference(meta.pop("of", None), self.of, "config"):
             was = f"a checkpoint of another configuration ({d})"
             raise ValueError(f"{tidy(self.path)} is {was}: give another out.")
+        return tensors, meta
+
+    def load(self)->tuple[dict, dict]|None: # as from `read`
+        "The saved state, to go on from."
+        if not (found := self.read()): return None
+        tensors, meta = found
         self.before = meta.pop("worked", 0.)
         print(f"resuming from {tidy(self.path)}", flush=True)
         return tensors, meta
@@ -377,7 +383,7 @@ def environment(
     "What a reader needs to know of the machine and the code behind a number."
     sha, clean = commit()
     gpu = torch.cuda.get_device_name(device) if device.type == "cuda" else None
-    libs = ("torch", "torchvision", "fastai", "torchmetrics")
+    libs = ("torch", "torchvision", "fastai", "torchmetrics", *({"timm"} & sys.modules.keys())) # timm if it is in use
     versions = {"python": platform.python_version(), "ndaug": ndaug.__version__, **{l: version(l) for l in libs}}
     return dict(device=str(device), precision=precision, threads=torch.get_num_threads(),
                 hardware=gpu or f"{cpu_name()}, {os.cpu_count()} cores", versions=versions, commit=sha, clean=clean)

@@ -232,7 +232,8 @@ def open_cell(
         raise ValueError(f"out={str(params.out)!r} cannot be written to ({e}): give another folder.") from None
     for arm in params.arms.values():
         if arm.kind not in LEARNS: drawn(arm.fit(cell.train), min(len(cell.train), 16), params.seed)
-        if params.part == "all": done(Run(cell, arm))
+        run = Run(cell, arm)
+        if params.part == "all" and not done(run): run.checkpoint.read() # it says if it is of another configuration
     return cell
 
 # %% ../nbs/42_study.ipynb #e158a22c
