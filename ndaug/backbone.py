@@ -154,9 +154,11 @@ def takes(model:str, images:ImageSet)->None:
 
 # %% ../nbs/29_backbone.ipynb #85198280
 class Frozen:
-    "Features of images, each computed once."
-    def __init__(self, model:str=LITE0, device="cpu", precision:str="float32"):
-        self.device, self.precision = torch.device(device), precision
+    "Features of images, each computed once; those used last are kept, so that drawn images do not fill the memory."
+    def __init__(self, model:str=LITE0, device="cpu", precision:str="float32",
+        most:int=100_000, # images whose features are kept: half a GB
+    ):
+        self.device, self.precision, self.most = torch.device(device), precision, most
         self.net, self.known = backbone(model).to(self.device), {}
         state = torch.cat([v.flatten().float().cpu() for v in self.net.net.state_dict().values()])
         self.ident = f"{model}-{hashlib.sha256(state.numpy()).hexdigest()[:16]}"
@@ -177,8 +179,11 @@ class Frozen:
     def __call__(self, x:Tensor)->Tensor: # as `compute`
         digests = [hashlib.blake2b(img, digest_size=16).digest() for img in x.cpu().contiguous().numpy()]
         new = {d: i for i,d in enumerate(digests) if d not in self.known}
-        if new: self.known.update(zip(new, self.compute(x[[*new.values()]])))
-        return torch.stack([self.known[d] for d in digests])
+        found = {d: self.known.pop(d) for d in dict.fromkeys(digests) if d not in new}
+        if new: found.update(zip(new, map(torch.clone, self.compute(x[[*new.values()]])))) # a view would keep all
+        self.known |= found # at the end, where those used last are
+        for d in [*self.known][:max(0, len(self.known) - self.most)]: del self.known[d]
+        return torch.stack([found[d] for d in digests])
 
     def of(self, ds:ImageSet)->Tensor: # (n, d)
         "Features of real images, from the cache on disk where they have been computed before."
@@ -186,6 +191,7 @@ class Frozen:
         def compute(checkpoint): return {"features": self(ds.x)}, {}
         return once("backbone", ds.name, key, compute, f"features of {ds.name}")[0]["features"]
 
+# %% ../nbs/29_backbone.ipynb #fe97a07d
 @lru_cache
 def _frozen(weights, *args): return Frozen(*args)
 

@@ -115,9 +115,9 @@ class Product(torch.autograd.Function):
         return of_x, grad.T @ x if weight_needs else None, None, grad.sum(0) if bias_needs else None
 
 class Wide(nn.Linear):
-    "A wide fully connected layer. On a CPU in bfloat16 its gradient is for our `Adam` only, not for torch's."
+    "A wide fully connected layer. On a CPU in bfloat16 the gradient of (n, d) is for our `Adam` only, not for torch's."
     def forward(self, x):
-        if not _bf16_on_cpu(x): return super().forward(x)
+        if not _bf16_on_cpu(x) or x.ndim != 2: return super().forward(x)
         if self.weight.is_leaf: self.weight.grad_dtype = None # any, so that `Adam` gets it in bfloat16
         return Product.apply(x.bfloat16(), self.weight, half(self.weight), self.bias.bfloat16())
 
