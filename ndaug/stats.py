@@ -413,7 +413,7 @@ def _curve(records):
     "ORIG's learning curve in one data set and protocol: images -> percent, means over the seeds that all sizes share."
     done = [r for r in records if r["arm"] == ORIG.name and r["test_accuracy"] is not None]
     t = pd.DataFrame([(r["seed"], r["n_train"], r["test_accuracy"]) for r in done], columns=["seed", "n", "accuracy"])
-    return t.pivot(index="seed", columns="n", values="accuracy").dropna().mean()
+    return t.pivot_table(index="seed", columns="n", values="accuracy").dropna().mean()
 
 def label_table(
     records:list[dict],
