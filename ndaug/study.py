@@ -346,7 +346,7 @@ def work(run:Run)->float:
 
 def announce(cell:Cell)->dict: # the extractors
     "Get the feature extractors, and announce what takes a while."
-    if cell.params.features and "extractors" not in cell.__dict__:
+    if cell.params.features != ("none",) and "extractors" not in cell.__dict__:
         print("feature extractors: from the cache, or trained now, once for this data set", flush=True)
         for k,e in cell.extractors.items():
             if k in cell.params.features and not isinstance(e, Extractor):
