@@ -251,6 +251,16 @@ def difference(
         return next((d for k in sorted({*a, *b}) if (d := difference(a.get(k), b.get(k), f"{at}.{k}"))), None)
     return None if a == b else f"{at} is {a!r} there and {b!r} here"
 
+# %% ../nbs/00_core.ipynb #1c82356b
+def _kept(
+    path:Path,
+    then:str, # what happens without it, for the message
+)->tuple[dict, dict]|None: # tensors and description; None if there is no file
+    "What a file has. An unreadable one causes a warning and counts as missing."
+    if not path.exists(): return None
+    try: return load_tensors(path)
+    except Exception as e: warnings.warn(f"{tidy(path)} cannot be read ({e}): {then}.")
+
 # %% ../nbs/00_core.ipynb #51ea9a83
 class Checkpoint:
     "The file with the state of one unfinished training."
@@ -266,23 +276,17 @@ class Checkpoint:
 
     def read(self)->tuple[dict, dict]|None: # tensors and description, None if there is nothing to resume from
         "The saved state. `ValueError` if its configuration differs; an unreadable file is ignored with a warning."
-        if not self.path.exists(): return None
-        try: tensors, meta = load_tensors(self.path)
-        except Exception as e:
-            warnings.warn(f"{tidy(self.path)} cannot be read as a checkpoint ({e}): starting from the beginning.")
-            return None
-        if d := difference(meta.pop("of", None), self.of, "config"):
-            was = f"a checkpoint of another configuration ({d})"
-            raise ValueError(f"{tidy(self.path)} is {was}: give another out.")
-        return tensors, meta
+        found = _kept(self.path, "starting from the beginning")
+        if found and (d := difference(found[1].pop("of", None), self.of)):
+            raise ValueError(f"{tidy(self.path)} is a checkpoint of another configuration ({d}): give another out.")
+        return found
 
     def load(self)->tuple[dict, dict]|None: # as from `read`
         "The saved state, to go on from."
         if not (found := self.read()): return None
-        tensors, meta = found
-        self.before = meta.pop("worked", 0.)
+        self.before = found[1].pop("worked", 0.)
         print(f"resuming from {tidy(self.path)}", flush=True)
-        return tensors, meta
+        return found
 
     def due(self)->bool:
         "Whether it is time to save."
@@ -323,16 +327,6 @@ def alone(
         yield
 
 # %% ../nbs/00_core.ipynb #a483e6e7
-def _kept(
-    path:Path, # of `once`
-)->tuple[dict, dict]|None: # tensors and description; None if there is no file
-    "What is in the cache. An unreadable file causes a warning and counts as missing."
-    if not path.exists(): return None
-    try: return load_tensors(path)
-    except Exception as e:
-        warnings.warn(f"{tidy(path)} cannot be read ({e}): computing it again.")
-        return None
-
 def once(
     folder:str, # in the cache, one per kind of result
     name:str, # for people who look into the folder, e.g. the data set's
@@ -346,7 +340,7 @@ def once(
     name = name.encode("utf-8", "replace")[:100].decode("utf-8", "ignore")
     path = cache_dir()/folder/f"{name}-{key}.safetensors"
     with alone(path.with_suffix(".lock"), what or f"{folder} {name}"):
-        found = _kept(path)
+        found = _kept(path, "computing it again")
         if found is None:
             unfinished = Checkpoint(path.with_suffix(".unfinished"), of)
             tensors, description = make(unfinished)
