@@ -59,8 +59,12 @@ def chromium(folder):
     finally: browser.quit()
 
 
+PROMPT = ".jp-Notebook .jp-InputPrompt"
+
+
 @pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="needs chromium and chromedriver (Debian: chromium-driver)")
 def test_in_a_browser_a_slider_changes_the_picture(tmp_path, cache):
+    from selenium.common.exceptions import TimeoutException
     from selenium.webdriver.common.by import By
     from selenium.webdriver.common.keys import Keys
     from selenium.webdriver.support.ui import WebDriverWait
@@ -70,13 +74,18 @@ def test_in_a_browser_a_slider_changes_the_picture(tmp_path, cache):
             c["source"] = "".join(c["source"]).replace("425", "60").replace("quick", "smoke")
     (tmp_path/"explore.ipynb").write_text(json.dumps(nb))
     with jupyterlab(tmp_path) as address, chromium(tmp_path) as browser:
-        wait = WebDriverWait(browser, 180)
+        wait, soon, until = WebDriverWait(browser, 180), WebDriverWait(browser, 20), time.time() + 240
         browser.get(f"{address}/lab/tree/explore.ipynb")
         wait.until(lambda b: b.find_elements(By.CSS_SELECTOR, ".jp-Notebook .jp-CodeCell"))
         wait.until(lambda b: "Idle" in b.find_element(By.CSS_SELECTOR, ".jp-Notebook-ExecutionIndicator").get_attribute(
             "data-status").title())
-        browser.find_element(By.XPATH, "//li[contains(@class, 'lm-MenuBar-item')][.//div[text()='Run']]").click()
-        wait.until(lambda b: b.find_elements(By.CSS_SELECTOR, "li[data-command='runmenu:run-all']"))[0].click()
+        begun = lambda b: any(p.text.strip() not in ("", "[ ]:") for p in b.find_elements(By.CSS_SELECTOR, PROMPT))
+        while not begun(browser):  # a click before the page is through is lost
+            with contextlib.suppress(TimeoutException):
+                browser.find_element(By.XPATH, "//li[contains(@class, 'lm-MenuBar-item')][.//div[text()='Run']]").click()
+                soon.until(lambda b: b.find_elements(By.CSS_SELECTOR, "li[data-command='runmenu:run-all']"))[0].click()
+                soon.until(begun)
+            assert time.time() < until, "no cell has begun"
         images = lambda: browser.find_elements(By.CSS_SELECTOR, "img.widget-image")
         wait.until(lambda b: len(images()) == 3)
         sliders = browser.find_elements(By.CSS_SELECTOR, ".noUi-handle")
