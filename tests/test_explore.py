@@ -59,7 +59,7 @@ def chromium(folder):
     finally: browser.quit()
 
 
-PROMPT = ".jp-Notebook .jp-InputPrompt"
+PROMPT, RUN = ".jp-Notebook .jp-InputPrompt", "//li[contains(@class, 'lm-MenuBar-item')][.//div[text()='Run']]"
 
 
 @pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="needs chromium and chromedriver (Debian: chromium-driver)")
@@ -82,7 +82,7 @@ def test_in_a_browser_a_slider_changes_the_picture(tmp_path, cache):
         begun = lambda b: any(p.text.strip() not in ("", "[ ]:") for p in b.find_elements(By.CSS_SELECTOR, PROMPT))
         while not begun(browser):  # a click before the page is through is lost
             with contextlib.suppress(TimeoutException):
-                browser.find_element(By.XPATH, "//li[contains(@class, 'lm-MenuBar-item')][.//div[text()='Run']]").click()
+                browser.find_element(By.XPATH, RUN).click()
                 soon.until(lambda b: b.find_elements(By.CSS_SELECTOR, "li[data-command='runmenu:run-all']"))[0].click()
                 soon.until(begun)
             assert time.time() < until, "no cell has begun"
